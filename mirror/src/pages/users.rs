@@ -218,7 +218,7 @@ impl UserChange {
             UserAction::ChangeRole => people.change_role(&name, role).map(|()| None),
             UserAction::LogOut if !people.has(&name) => Err(PeopleError::Unknown(name)),
             UserAction::LogOut => people.log_out_everywhere(&name).map(|()| None),
-            UserAction::Remove => people.remove_unless_last_owner(&name).map(|()| None),
+            UserAction::Remove => people.remove(&name).map(|()| None),
         });
         let failed = |why: String, message: String| {
             tracing::error!(by = %self.by, user = %self.name, what = self.what(), why, "user not changed on disk");

@@ -224,21 +224,11 @@ impl People {
         Ok(())
     }
 
-    /// Removes a user like [`remove`](Self::remove), but not the last owner. Syncs the disk.
-    pub fn remove_unless_last_owner(&self, name: &UserName) -> Result<(), PeopleError> {
-        let _one_change_at_a_time = self.lock_changes();
-        self.check_not_last_owner(name)?;
-        self.remove_locked(name)
-    }
-
-    /// Removes a user, with the sessions and links. They are rejected from now on; an error means that a restart would know
-    /// them again, and the call can be repeated. Syncs the disk.
+    /// Removes a user other than the last owner, with the sessions and links. They are rejected from now on; an error of the
+    /// disk means that a restart would know them again, and the call can be repeated. Syncs the disk.
     pub fn remove(&self, name: &UserName) -> Result<(), PeopleError> {
         let _one_change_at_a_time = self.lock_changes();
-        self.remove_locked(name)
-    }
-
-    fn remove_locked(&self, name: &UserName) -> Result<(), PeopleError> {
+        self.check_not_last_owner(name)?;
         {
             let mut roll = self.roll_mut();
             roll.users.remove(&name.key());
