@@ -42,9 +42,9 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// Returns the handler of the control socket.
-    pub fn handler(self) -> Handler<OfficeRequest> {
-        let commands = Arc::new(self);
+    /// Returns the responder for the control socket and the pages.
+    pub fn handler(self: &Arc<Self>) -> Handler<OfficeRequest> {
+        let commands = self.clone();
         handler(move |request| {
             let commands = commands.clone();
             async move {

@@ -135,20 +135,18 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let office = OfficeMetrics::new(sites.clone(), settings.state_dir.clone());
     let connections = Connections::default();
     let conventions = Conventions { weight_unit: settings.weight_unit, zone: settings.time_zone.clone() };
-    let router = router(&sites, office, clock.clone(), conventions, &tokens, &browsers, &connections);
-    let serving = serve(listener, router, &identity, &connections, shutdown.clone())?;
-    let listen_at = serving.addr;
-
-    let verify_jobs = VerifyJobs::default();
-    invite_first_owner(&people, listen_at)?;
-    let commands = Commands {
+    let commands = Arc::new(Commands {
         sites: sites.clone(),
         keys,
         people: people.clone(),
-        listen: listen_at,
+        listen: SocketAddr::new(settings.listen.ip(), port),
         identity: identity.clone(),
-        verify_jobs,
-    };
+        verify_jobs: VerifyJobs::default(),
+    });
+    let router = router(&commands, office, clock.clone(), conventions, &tokens, &browsers, &connections);
+    let serving = serve(listener, router, &identity, &connections, shutdown.clone())?;
+    let listen_at = serving.addr;
+    invite_first_owner(&people, listen_at)?;
     let mut parts = Parts::new(trigger);
     parts.add_infallible("the control socket", listen(&directory.socket(), commands.handler(), shutdown.clone())?);
     parts.add("the HTTPS server", async { serving.wait().await.map_err(RunError::Serve) });
@@ -206,7 +204,7 @@ fn invite_first_owner(people: &People, listen: SocketAddr) -> Result<(), PeopleE
 
 /// Returns the router of all that is served, each part behind the key scope that it needs.
 pub fn router(
-    sites: &Arc<Sites>,
+    commands: &Arc<Commands>,
     office: OfficeMetrics,
     clock: Arc<dyn Clock>,
     conventions: Conventions,
@@ -214,7 +212,7 @@ pub fn router(
     browsers: &Browsers,
     connections: &Connections,
 ) -> Router {
-    let times = RequestTimes::default();
+    let (times, sites) = (RequestTimes::default(), &commands.sites);
     let forwarder = corrections::Forwarder::new(sites.clone());
     let interfaces = doors::tokens(tokens.clone())
         .merge(doors::remote(sites.clone(), tokens.clone()))
@@ -228,6 +226,8 @@ pub fn router(
         browsers.clone(),
         Arc::new(forwarder),
     );
+    let owners =
+        pages::owner_routes(sites.clone(), clock.clone(), conventions.clone(), browsers.clone(), commands.handler());
     let pages = doors::guarded_pages(
         pages::router(sites.clone(), clock, conventions, browsers),
         tokens.clone(),
@@ -242,6 +242,7 @@ pub fn router(
             .merge(health)
             .merge(pages::login_routes(browsers.clone()))
             .merge(forms)
+            .merge(owners)
             .merge(pages::users_routes(browsers.clone(), tokens.keys().clone())),
     )
 }

@@ -13,6 +13,7 @@ use herd::decide::Rules;
 use herd::payload::WeightUnit;
 use herd::randomness::SeededRandomness;
 use herd::store::LocalFile;
+use mirror::commands::Commands;
 use mirror::follow::FollowSettings;
 use mirror::pages::{Browsers, Conventions};
 use mirror::people::{People, Role};
@@ -24,6 +25,7 @@ use service::door::serve::connections::Connections;
 use service::door::serve::{RunningServer, bind, serve};
 use service::door::tokens::TokenRing;
 use service::harness::wait_until;
+use service::verify::VerifyJobs;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +83,7 @@ fn rows() -> Vec<Row> {
             .at("/batches/by-id/3/correct"),
         form("/payloads/{sequence}/correct", OPERATORS, "form_token=FORM_TOKEN&action=void&key=k4&reason=seen")
             .at("/payloads/5/correct"),
+        form("/status/copy", OWNERS, "form_token=FORM_TOKEN&choice=accept_barn&reason="),
     ];
     let of_office = [
         get("/", PAGES),
@@ -99,6 +102,8 @@ fn rows() -> Vec<Row> {
         ),
         get("/users", OWNERS),
         form("/users", OWNERS, "form_token=FORM_TOKEN&action=log_out&name=%3C"),
+        get("/pair", OWNERS),
+        form("/pair", OWNERS, "form_token=FORM_TOKEN&line=herdlinx%3A1%3A&reason=seen"),
         get("/metrics", Permission::Keys(&[Scope::Read])),
         get("/api/remote/health", Permission::Anyone),
     ];
@@ -151,8 +156,16 @@ impl Yard {
         let people = People::load(local.clone(), Arc::new(FixedClock), SeededRandomness::new(4)).unwrap();
         let people = Arc::new(people);
         let metrics = OfficeMetrics::new(sites.clone(), directory.path().into());
+        let commands = Arc::new(Commands {
+            sites: sites.clone(),
+            keys: keys.clone(),
+            people: people.clone(),
+            listen: listening.addr,
+            identity,
+            verify_jobs: VerifyJobs::default(),
+        });
         let router = mirror::run::router(
-            &sites,
+            &commands,
             metrics,
             Arc::new(FixedClock),
             Conventions { weight_unit: WeightUnit::Kg, zone: Zone::UTC },

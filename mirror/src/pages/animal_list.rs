@@ -15,10 +15,11 @@ use herd::clock::WallTime;
 use herd::position::Sequence;
 use herd::query::AnimalView;
 use herd::store::Snapshot;
+use herd::text::Text;
 use serde::Serialize;
 use service::door::reply::ApiError;
 
-/// Maximum number of lots, and of pens, that the filters offer. The pages of lots and pens have all.
+/// Maximum number of names that each filter offers. The pages of lots and pens have all.
 const MAX_OFFERED: usize = 200;
 
 /// A place in the list: a number in the order of ids, as it always was, else a text.
@@ -65,12 +66,20 @@ struct AnimalsView {
     as_of: Sequence,
 }
 
+/// Names that the filters offer.
+#[derive(Default)]
+struct Offered {
+    lots: Vec<String>,
+    pens: Vec<String>,
+    funders: Vec<String>,
+    sexes: Vec<String>,
+}
+
 /// Part of the catalog that the page shows.
 struct ListPart {
     page: AnimalPage,
     counts: HeadCounts,
-    lots: Vec<String>,
-    pens: Vec<String>,
+    offered: Offered,
     as_of: Sequence,
 }
 
@@ -81,8 +90,7 @@ struct AnimalsContent {
     unit: &'static str,
     selection: AnimalSelection,
     counts: HeadCounts,
-    lots: Vec<String>,
-    pens: Vec<String>,
+    offered: Offered,
     heads: Vec<Head>,
     view: AnimalsView,
 }
@@ -126,6 +134,17 @@ struct ActiveFilter {
 }
 
 impl AnimalsContent {
+    /// Yields name, label, chosen value and offered values of the filters by a label.
+    fn label_filters(&self) -> [(&'static str, &'static str, Option<&str>, &[String]); 4] {
+        let (filter, offered) = (&self.selection.filter, &self.offered);
+        [
+            ("pen", "Pen", filter.pen.as_deref(), offered.pens.as_slice()),
+            ("lot", "Lot", filter.lot.as_deref(), offered.lots.as_slice()),
+            ("funder", "Funder", filter.funder.as_deref(), offered.funders.as_slice()),
+            ("sex", "Sex", filter.sex.as_deref(), offered.sexes.as_slice()),
+        ]
+    }
+
     fn path(&self, changes: &[(&str, &str)]) -> String {
         format!("{}/animals{}", self.prefix, self.selection.with(changes))
     }
@@ -268,14 +287,13 @@ pub(super) fn list(site: &SiteRequest) -> Result<Response, ApiError> {
         let data = if is_for_people { Vec::new() } else { rows(snapshot, &found.page.animals)? };
         Ok((found, data))
     })?;
-    let ListPart { page, counts, lots, pens, as_of } = found;
+    let ListPart { page, counts, offered, as_of } = found;
     let content = AnimalsContent {
         prefix: site.prefix.clone(),
         unit: site.conventions.weight_unit.as_str(),
         selection,
         counts,
-        lots,
-        pens,
+        offered,
         view: AnimalsView {
             success: true,
             data,
@@ -294,11 +312,16 @@ fn find(catalog: &Catalog, selection: &AnimalSelection, is_for_people: bool) -> 
     let AnimalSelection { filter, sort, start, limit, .. } = selection;
     let (page, as_of) = (catalog.page(filter, *sort, *start, *limit), catalog.as_of());
     if !is_for_people {
-        return ListPart { page, counts: HeadCounts::default(), lots: Vec::new(), pens: Vec::new(), as_of };
+        return ListPart { page, counts: HeadCounts::default(), offered: Offered::default(), as_of };
     }
-    let names = |names: Vec<_>| names.into_iter().map(String::from).collect();
-    let (lots, pens) = (names(catalog.lot_names(MAX_OFFERED)), names(catalog.pen_names(MAX_OFFERED)));
-    ListPart { page, counts: catalog.counts_of(filter), lots, pens, as_of }
+    let names = |texts: Vec<Text>| texts.into_iter().map(String::from).take(MAX_OFFERED).collect();
+    let offered = Offered {
+        lots: names(catalog.lot_names(MAX_OFFERED)),
+        pens: names(catalog.pen_names(MAX_OFFERED)),
+        funders: names(catalog.funders()),
+        sexes: names(catalog.sexes()),
+    };
+    ListPart { page, counts: catalog.counts_of(filter), offered, as_of }
 }
 
 fn rows(snapshot: &Snapshot, animals: &[CatalogAnimal]) -> Result<Vec<AnimalRow>, ApiError> {

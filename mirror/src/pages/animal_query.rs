@@ -3,14 +3,13 @@
 use super::media_type::MediaType;
 use super::request::limit;
 use super::site_request::{SiteRequest, path_segment};
+use crate::day::{Day, DayError};
 use crate::zone::Zone;
 use herd::catalog::{AnimalFilter, Cursor, DayEvent, DayFilter, PageStart, Show, Sort, SortColumn, TagFilter};
 use herd::query::PageLimit;
-use jiff::civil::Date;
 use serde::Deserialize;
 use service::door::reply::ApiError;
 use std::fmt::Write as _;
-use std::ops::Range;
 
 /// Value of a label in a form that means any label. An empty one means animals without the label.
 pub(super) const ANY: &str = "*";
@@ -167,17 +166,9 @@ fn start(query: &AnimalQuery) -> Result<PageStart, ApiError> {
 
 fn day_filter(query: &AnimalQuery, zone: &Zone) -> Result<Option<DayFilter>, ApiError> {
     let Some(text) = query.day.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
-    let range = day_range(zone, text)
-        .ok_or_else(|| ApiError::bad_request(format!("day must be written as 2026-11-27, not {text:?}")))?;
+    let day: Day = text.parse().map_err(|error: DayError| ApiError::bad_request(error.to_string()))?;
     let event = named("event", query.event.as_deref(), DayEvent::of_name)?.unwrap_or_default();
-    Ok(Some(DayFilter { event, range }))
-}
-
-/// Returns the beginning and the end of a day of a zone, in microseconds since the Unix epoch.
-fn day_range(zone: &Zone, text: &str) -> Option<Range<i64>> {
-    let date = Date::strptime("%Y-%m-%d", text).ok()?;
-    let begin = |date: Date| date.to_zoned(zone.time_zone()).ok().map(|at| at.timestamp().as_microsecond());
-    Some(begin(date)?..begin(date.tomorrow().ok()?)?)
+    Ok(Some(DayFilter { event, range: zone.range_us(day) }))
 }
 
 #[cfg(test)]

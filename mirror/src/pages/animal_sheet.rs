@@ -52,7 +52,7 @@ impl Line {
         let row = snapshot.shared::<Animal>(&number_key(animal.id.0)).map_err(|error| query_error(error.into()))?;
         let times = [("inducted", animal.inducted), ("exported", animal.exported), ("last_seen", animal.last_seen)];
         let doubtful = times.into_iter().filter(|(_, at)| at.is_some_and(|at| !at.synchronized));
-        let gain = |gain: i32| super::head::gain_text(gain, herd::payload::WeightUnit::Kg);
+        let gain = |gain: i32| super::format::gain(gain.into(), herd::payload::WeightUnit::Kg);
         Ok(Self {
             lid: row.and_then(|row| row.state.lids.last().map(|name| name.lid.to_string())),
             gain_kg: animal.gain_g_per_day.map(gain),

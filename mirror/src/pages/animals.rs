@@ -5,20 +5,21 @@ use super::error::query_error;
 use super::format;
 use super::forms::{Action, Choice, Forms, PageFacts, Receipt, Subject};
 use super::frame::Section;
-use super::head::gain_text;
 use super::page::PageContent;
 use super::request::{cursor, limit};
-use super::site_request::SiteRequest;
+use super::site_request::{SiteRequest, site_prefix};
 use crate::zone::Zone;
 use askama::Template;
 use axum::response::Response;
+use herd::catalog::CatalogAnimal;
 use herd::change::AnimalId;
 use herd::correction::CorrectionForm;
-use herd::payload::WeightUnit;
+use herd::payload::{Grams, WeightUnit};
 use herd::query::{AnimalView, CorrectionView, EventEntry, HistoryCursor, HistoryEntry, PageLimit, WeightView};
 use herd::tables::AnimalStatus;
 use serde::{Deserialize, Serialize};
 use service::door::reply::ApiError;
+use std::borrow::Borrow;
 
 /// Number of weights on an animal's page; its history has the others.
 const MAX_WEIGHTS: u64 = 20;
@@ -56,7 +57,38 @@ struct AnimalContent {
     limit: u64,
     receipt: Option<Receipt>,
     forms: Forms,
+    elsewhere: Vec<Elsewhere>,
+    days_on_feed: Option<i64>,
     view: AnimalDetails,
+}
+
+/// An animal with the same tag at another site.
+struct Elsewhere {
+    site: String,
+    path: String,
+    status: AnimalStatus,
+    /// The tag.
+    tag: String,
+}
+
+impl Elsewhere {
+    /// Finds the animals of other sites that wear or wore a tag of this one. Tags that are no standard number are left out:
+    /// two yards may use the same ones.
+    fn find(site: &SiteRequest, animal: &AnimalView) -> Result<Vec<Self>, ApiError> {
+        let tags: Vec<_> = [&animal.lf, &animal.epc].into_iter().flatten().filter(|tag| tag.well_formed).collect();
+        let mut found: Vec<Self> = Vec::new();
+        for (other, snapshot) in site.other_snapshots() {
+            for tag in &tags {
+                let Some(same) = snapshot.find_animal(&tag.key).map_err(query_error)? else { continue };
+                let path = format!("{}/animals/{}", site_prefix(other), same.id);
+                if same.status != AnimalStatus::Voided && found.iter().all(|found| found.path != path) {
+                    let (site, status, tag) = (other.to_owned(), same.status, tag.text.clone());
+                    found.push(Self { site, path, status, tag });
+                }
+            }
+        }
+        Ok(found)
+    }
 }
 
 impl PageContent for AnimalContent {
@@ -82,9 +114,20 @@ impl AnimalContent {
         name.map_or_else(|| format!("Animal {}", animal.id), str::to_owned)
     }
 
+    /// Formats a weight with the decimals that all weights of the page need.
+    fn weight(&self, weight: impl Borrow<Grams>) -> String {
+        let of_event = |entry: &HistoryEntry| match entry {
+            HistoryEntry::Event(entry) => entry.event.weight_kg,
+            HistoryEntry::Correction(_) => None,
+        };
+        let weights = self.view.weights.iter().map(|weight| weight.weight_kg);
+        let decimals = format::decimals(weights.chain(self.view.history.iter().filter_map(of_event)), self.unit);
+        format::weight(weight, self.unit, decimals)
+    }
+
     /// Returns the daily gain in the unit of the office.
     fn gain(&self) -> Option<String> {
-        self.view.gain_g_per_day.map(|gain| gain_text(gain, self.unit))
+        self.view.gain_g_per_day.map(|gain_g| format::gain(gain_g.into(), self.unit))
     }
 
     /// Yields label and value of the traits that were recorded at induction.
@@ -116,6 +159,16 @@ impl AnimalContent {
     }
 }
 
+/// Returns the whole days from the first sighting of an animal to now, or to its export; `None` for a dead one.
+fn days_on_feed(animal: &CatalogAnimal, now_us: i64) -> Option<i64> {
+    let until_us = match animal.status {
+        AnimalStatus::Active => now_us,
+        AnimalStatus::Exported => animal.exported?.at_us,
+        AnimalStatus::Dead | AnimalStatus::Voided => return None,
+    };
+    format::days_on_feed(animal.inducted?.at_us, until_us)
+}
+
 /// Returns the forms for the corrections that are possible for an animal.
 fn forms(site: &SiteRequest, view: &AnimalDetails) -> Forms {
     let subject = Subject::Animal(view.animal.id.0);
@@ -124,7 +177,7 @@ fn forms(site: &SiteRequest, view: &AnimalDetails) -> Forms {
         value: weight.sequence.to_string(),
         label: format!(
             "{} {}, {}",
-            weight.weight_kg.in_unit(site.conventions.weight_unit),
+            format::weight(weight.weight_kg, site.conventions.weight_unit, 1),
             site.conventions.weight_unit.as_str(),
             weight
                 .received_at
@@ -162,16 +215,28 @@ pub(super) fn by_id(site: &SiteRequest) -> Result<Response, ApiError> {
     let history = snapshot.history(animal.id, from, limit).map_err(query_error)?.ok_or_else(not_found)?;
     let as_of = snapshot.folded().map_err(|error| query_error(error.into()))?;
     // The page has everything else without the catalog.
-    let gain = site.catalog(|catalog, _| Ok(catalog.animal(animal.id).and_then(|animal| animal.gain_g_per_day)));
+    let of_catalog = site.catalog(|catalog, _| Ok(catalog.animal(animal.id))).ok().flatten();
     let view = AnimalDetails {
         animal,
         weights: weights.data,
-        gain_g_per_day: gain.unwrap_or_default(),
+        gain_g_per_day: of_catalog.as_ref().and_then(|animal| animal.gain_g_per_day),
         history: history.data,
         next: history.next,
     };
     let (prefix, Conventions { weight_unit: unit, zone }) = (site.prefix.clone(), site.conventions.clone());
     let (receipt, forms) = (Receipt::read(site, &snapshot, query.corrected)?, forms(site, &view));
-    let content = AnimalContent { prefix, unit, zone, limit: limit.entries() as u64, receipt, forms, view };
+    let days_on_feed = of_catalog.and_then(|animal| days_on_feed(&animal, site.now_us));
+    let elsewhere = if site.is_html() { Elsewhere::find(site, &view.animal)? } else { Vec::new() };
+    let content = AnimalContent {
+        prefix,
+        unit,
+        zone,
+        limit: limit.entries() as u64,
+        receipt,
+        forms,
+        elsewhere,
+        days_on_feed,
+        view,
+    };
     Ok(site.respond(content, Some(as_of)))
 }

@@ -1,5 +1,6 @@
 //! Errors as pages or as JSON.
 
+use super::format;
 use super::frame::Frame;
 use super::media_type::MediaType;
 use super::page::{HEADERS, Page, as_refusal};

@@ -1,15 +1,12 @@
 //! Figures of head, as several pages show them.
 
+use super::format;
 use herd::catalog::{HeadFigures, HeadGroup};
 use herd::payload::{Grams, WeightUnit};
 use serde::Serialize;
 
 /// A mean is rounded to this many grams: more digits would be those of no scale.
-const MEAN_STEP_G: u64 = 100;
-/// Grams of a pound, times 100,000.
-const POUND_G_E5: u64 = 45_359_237;
-/// Microseconds of a day.
-const DAY_US: i64 = 86_400_000_000;
+const STEP_G: u64 = 100;
 
 /// Head of one lot, pen, funder and sex.
 #[derive(Clone, Debug, Serialize)]
@@ -48,48 +45,32 @@ pub(super) fn mean_of(groups: &[HeadGroup]) -> Option<Grams> {
 
 /// Rounds a mean weight for people.
 pub(super) fn rounded(mean_g: u64) -> Grams {
-    let steps = (mean_g + MEAN_STEP_G / 2) / MEAN_STEP_G;
-    Grams(u32::try_from(steps * MEAN_STEP_G).unwrap_or(u32::MAX))
+    let steps = (mean_g + STEP_G / 2) / STEP_G;
+    Grams(u32::try_from(steps * STEP_G).unwrap_or(u32::MAX))
 }
 
 /// Formats a mean weight; empty if there is none.
 pub(super) fn mean_in_words(mean: Option<Grams>, unit: WeightUnit) -> String {
-    mean.map(|mean| mean.in_unit(unit)).unwrap_or_default()
-}
-
-/// Formats a daily gain to hundredths of the unit; empty if there is none.
-pub(super) fn gain_in_words(gain_g: Option<i64>, unit: WeightUnit) -> String {
-    let Some(gain_g) = gain_g else { return String::new() };
-    let grams = gain_g.unsigned_abs();
-    let hundredths = match unit {
-        WeightUnit::Kg => grams.saturating_add(5) / 10,
-        WeightUnit::Lb => grams.saturating_mul(100).saturating_mul(100_000).saturating_add(POUND_G_E5 / 2) / POUND_G_E5,
-    };
-    let sign = if gain_g < 0 && hundredths > 0 { "−" } else { "" };
-    format!("{sign}{}.{:02}", hundredths / 100, hundredths % 100)
+    mean.map(|mean| format::weight(mean, unit, 1)).unwrap_or_default()
 }
 
 /// Returns the mean days from the first sighting to now, or to the last export of head that has left.
 pub(super) fn days_on_feed(figures: &HeadFigures, now_us: i64) -> Option<i64> {
     let until_us = if figures.on_yard > 0 { now_us } else { figures.last_out_us? };
-    let days = until_us.checked_sub(figures.mean_in_us?)? / DAY_US;
-    // A clock of the barn that is wrong may have put the first sighting after now.
-    (days >= 0).then_some(days)
+    format::days_on_feed(figures.mean_in_us?, until_us)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const DAY_US: i64 = 86_400_000_000;
+
     #[test]
-    fn means_have_the_digits_of_a_scale_and_gains_two_decimals() {
+    fn means_have_the_digits_of_a_scale() {
         assert_eq!((rounded(262_149), rounded(262_150)), (Grams(262_100), Grams(262_200)));
-        assert_eq!(gain_in_words(Some(1_234), WeightUnit::Kg), "1.23");
-        assert_eq!(gain_in_words(Some(1_235), WeightUnit::Kg), "1.24");
-        assert_eq!(gain_in_words(Some(-1_500), WeightUnit::Kg), "−1.50");
-        assert_eq!(gain_in_words(Some(-4), WeightUnit::Kg), "0.00");
-        assert_eq!(gain_in_words(Some(454), WeightUnit::Lb), "1.00");
-        assert_eq!(gain_in_words(None, WeightUnit::Lb), "");
+        assert_eq!(mean_in_words(Some(Grams(262_000)), WeightUnit::Kg), "262.0");
+        assert_eq!(mean_in_words(None, WeightUnit::Lb), "");
     }
 
     /// Catches days below zero, and head that has left and gets older.

@@ -1,10 +1,22 @@
 //! Numbers, times and states as people read them.
 
 use crate::sites::LinkState;
+use herd::payload::{Grams, WeightUnit};
 pub(super) use service::sheet::visible;
+use std::borrow::Borrow;
 use std::fmt::Display;
 
 const SECOND_US: u64 = 1_000_000;
+/// Microseconds of a day.
+const DAY_US: i64 = 86_400_000_000;
+/// Grams of a pound, times 100,000.
+const POUND_E5: u64 = 45_359_237;
+/// Grams of a tenth of a kilogram.
+const TENTH_G: u32 = 100;
+/// Number of digits of an EID.
+const EID_CHARS: usize = 15;
+/// Digits of an EID that stand together: code of the country or manufacturer, and the first half of the number.
+const EID_GROUPS: [usize; 2] = [3, 9];
 
 /// Formats a whole number in groups of three digits: `1,234,567`.
 pub(super) fn grouped(number: impl Display) -> String {
@@ -56,6 +68,92 @@ pub(super) fn seconds(seconds: u64) -> String {
     }
 }
 
+/// Formats a weight with at least this many decimals, so that those of a column stand below each other.
+pub(super) fn weight(weight: impl Borrow<Grams>, unit: WeightUnit, decimals: usize) -> String {
+    let text = weight.borrow().in_unit(unit);
+    let (whole, present) = text.split_once('.').unwrap_or((&text, ""));
+    format!("{whole}.{present:0<decimals$}")
+}
+
+/// Formats a weight to the tenth, as most scales show it.
+pub(super) fn tenths(weight_g: Grams, unit: WeightUnit) -> String {
+    let rounded = match unit {
+        WeightUnit::Kg => Grams(weight_g.0.saturating_add(TENTH_G / 2) / TENTH_G * TENTH_G),
+        WeightUnit::Lb => weight_g,
+    };
+    weight(rounded, unit, 1)
+}
+
+/// Returns the number of decimals that show all of these weights: at least one.
+pub(super) fn decimals(weights: impl Iterator<Item = Grams>, unit: WeightUnit) -> usize {
+    let decimals = |weight: Grams| weight.in_unit(unit).split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    weights.map(decimals).fold(1, usize::max)
+}
+
+/// Formats a daily gain in grams in a unit, with two decimals: `1.42`, `-0.30`.
+pub(super) fn gain(gain_g: i64, unit: WeightUnit) -> String {
+    let grams = gain_g.unsigned_abs();
+    let hundredths = match unit {
+        WeightUnit::Kg => grams.saturating_add(5) / 10,
+        WeightUnit::Lb => grams.saturating_mul(10_000_000).saturating_add(POUND_E5 / 2) / POUND_E5,
+    };
+    let sign = if gain_g < 0 && hundredths > 0 { "-" } else { "" };
+    format!("{sign}{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
+/// Returns the whole days from a first sighting to a time; `None` if a wrong clock has put the sighting after it.
+pub(super) fn days_on_feed(in_us: i64, until_us: i64) -> Option<i64> {
+    let us = until_us.checked_sub(in_us)?;
+    (us >= 0).then_some(us / DAY_US)
+}
+
+/// Returns the groups of an EID of 15 digits; `None` for any other text.
+pub(super) fn eid_groups(text: &str) -> Option<[&str; 3]> {
+    if text.len() != EID_CHARS || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let (code, number) = text.split_at(EID_GROUPS[0]);
+    let (first, last) = number.split_at(EID_GROUPS[1] - EID_GROUPS[0]);
+    Some([code, first, last])
+}
+
+/// Splits a message at its backquotes. Yields each piece, and true for one that stood between two of them.
+pub(super) fn pieces(message: &str) -> Vec<(&str, bool)> {
+    let mut pieces: Vec<_> = message.split('`').zip([false, true].into_iter().cycle()).collect();
+    // A single backquote quotes nothing.
+    if pieces.len().is_multiple_of(2)
+        && let Some((_, is_code)) = pieces.last_mut()
+    {
+        *is_code = false;
+    }
+    pieces
+}
+
+/// End of a message about texts that a form has anyway.
+const FOR_PROGRAMS: &str = "; a correction needs an author, a reason and an idempotency key";
+/// Names of JSON, as a message quotes them, and what the forms of the pages call the same.
+const KEYS: [(&str, &str); 13] = [
+    ("`author`", "the name"),
+    ("`reason`", "the reason"),
+    ("`idempotency_key`", "the form"),
+    ("`weight_kg`", "the weight"),
+    ("`weighed_at`", "day and time"),
+    ("`replaces`", "the wrong weight"),
+    ("`tag_kind`", "the kind of tag"),
+    ("`tag`", "the tag"),
+    ("`pen`", "the pen"),
+    ("`batch_number`", "the number of the batch"),
+    ("`absorbed`", "the id of the other animal"),
+    ("`notes`", "the notes"),
+    ("`animal`", "the id of the animal"),
+];
+
+/// Replaces the names of JSON in a message that programs get too by the words that stand on a page.
+pub(super) fn without_keys(message: &str) -> String {
+    let message = message.replace(FOR_PROGRAMS, "");
+    KEYS.iter().fold(message, |text, (key, words)| text.replace(key, words))
+}
+
 /// Replaces the underscores of a name: `check_in` becomes `check in`.
 pub(super) fn spaced(name: impl AsRef<str>) -> String {
     name.as_ref().replace('_', " ")
@@ -100,6 +198,48 @@ mod tests {
         assert_eq!(texts, ["0", "999", "1,000", "12,345", "1,234,567"]);
         assert_eq!(counted(1, "batch", "batches"), "1 batch");
         assert_eq!(counted(0, "batch", "batches"), "0 batches");
+    }
+
+    #[test]
+    fn gains_have_two_decimals_in_either_unit() {
+        let kg = [1_420, 0, -304, -4, 5, 12_345].map(|gain_g| gain(gain_g, WeightUnit::Kg));
+        assert_eq!(kg, ["1.42", "0.00", "-0.30", "0.00", "0.01", "12.35"]);
+        assert_eq!(gain(1_420, WeightUnit::Lb), "3.13");
+        assert_eq!(gain(-454, WeightUnit::Lb), "-1.00");
+    }
+
+    #[test]
+    fn weights_of_a_column_have_the_same_decimals() {
+        let weights = [Grams(245_000), Grams(245_500), Grams(249_476)];
+        let decimals_of = |weights: &[Grams]| decimals(weights.iter().copied(), WeightUnit::Kg);
+        assert_eq!((decimals_of(&weights[..1]), decimals_of(&weights[..2]), decimals_of(&weights)), (1, 1, 3));
+        assert_eq!(weights.map(|grams| weight(grams, WeightUnit::Kg, 1)), ["245.0", "245.5", "249.476"]);
+        assert_eq!(weight(weights[0], WeightUnit::Kg, 3), "245.000");
+        assert_eq!(weights.map(|grams| tenths(grams, WeightUnit::Kg)), ["245.0", "245.5", "249.5"]);
+        assert_eq!(tenths(Grams(113_443), WeightUnit::Lb), "250.1", "a tenth of a pound has 45 g");
+        assert_eq!(weight(Grams(45_359), WeightUnit::Lb, 1), "100.0");
+    }
+
+    #[test]
+    fn what_stands_in_backquotes_is_code() {
+        assert_eq!(pieces("run `verify` here"), [("run ", false), ("verify", true), (" here", false)]);
+        assert_eq!(pieces("`a`"), [("", false), ("a", true), ("", false)]);
+        assert_eq!(pieces("one ` alone"), [("one ", false), (" alone", false)]);
+        assert_eq!(pieces(""), [("", false)]);
+    }
+
+    #[test]
+    fn fifteen_digits_are_grouped_and_nothing_else_is() {
+        assert_eq!(eid_groups("124000224161433"), Some(["124", "000224", "161433"]));
+        for text in ["", "12400022416143", "1240002241614330", "12400022416143X", "\u{664}24000224161433"] {
+            assert_eq!(eid_groups(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn days_on_feed_are_whole_and_never_negative() {
+        assert_eq!([0, DAY_US - 1, DAY_US, 3 * DAY_US].map(|until| days_on_feed(0, until)), [0, 0, 1, 3].map(Some));
+        assert_eq!((days_on_feed(1, 0), days_on_feed(i64::MIN, 1)), (None, None));
     }
 
     #[test]

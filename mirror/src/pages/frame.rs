@@ -66,13 +66,15 @@ pub(super) struct Frame {
     pub(super) user: Option<LoggedIn>,
     /// Section that the navigation marks as current.
     pub(super) section: Option<Section>,
+    /// `true` for a page with a search over all sites, if it belongs to none.
+    pub(super) searches_sites: bool,
     /// Text in the search box.
     pub(super) search_text: String,
     /// When the page was rendered; `None` for error pages.
     pub(super) rendered_at: Option<RenderedAt>,
     /// `true` for a page that a browser fetches again when something has changed.
     pub(super) is_live: bool,
-    /// Seconds after which a browser fetches the page again, if it has no live line.
+    /// Seconds after which a browser fetches the page again, whether or not something has changed.
     pub(super) every_s: Option<u32>,
 }
 
@@ -162,6 +164,7 @@ impl Frame {
             site: None,
             user: None,
             section: None,
+            searches_sites: false,
             search_text: String::new(),
             rendered_at: None,
             is_live: false,
@@ -180,6 +183,12 @@ impl Frame {
             rendered_at: Some(RenderedAt { at: zone.date_time(iso_utc(now_us)), zone: zone.name().to_owned() }),
             ..self
         }
+    }
+
+    /// Returns the path of the search; `None` if the page has none.
+    pub(super) fn search_path(&self) -> Option<String> {
+        let of_site = self.site.as_ref().map(|site| site.section_path("/search"));
+        of_site.or_else(|| self.searches_sites.then(|| "/search".to_owned()))
     }
 
     /// Returns whether the page has our script. Pages for everybody, like the log-in, have none.

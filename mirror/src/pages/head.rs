@@ -1,17 +1,14 @@
 //! A head as lists and search results show it.
 
 use super::conventions::Conventions;
+use super::format;
 use herd::catalog::CatalogAnimal;
 use herd::clock::{WallTime, iso_utc_if_set};
-use herd::payload::{Grams, WeightUnit};
+use herd::payload::Grams;
 use herd::tables::AnimalStatus;
 
-/// Digits of an identity that stand together: code of the country or manufacturer, and the first half of the number.
-const EID_GROUPS: [usize; 2] = [3, 9];
 /// Characters at the end of a UHF tag that a list shows.
 const EPC_TAIL: usize = 8;
-/// Grams of a pound, times 100,000.
-const POUND_E5: i64 = 45_359_237;
 
 /// An animal, with how the office shows weights and times.
 #[derive(Clone, Debug)]
@@ -32,14 +29,6 @@ impl Head {
         own.map_or_else(|| format!("Animal {}", animal.id), ToString::to_string)
     }
 
-    /// Returns the groups of an EID of 15 digits.
-    pub(super) fn eid_groups(&self) -> Option<[&str; 3]> {
-        let eid = self.animal.lf.as_deref().filter(|_| self.animal.lf_is_identity)?;
-        let (code, number) = eid.split_at_checked(EID_GROUPS[0])?;
-        let (first, last) = number.split_at_checked(EID_GROUPS[1] - EID_GROUPS[0])?;
-        Some([code, first, last])
-    }
-
     /// Returns the beginning of the UHF tag, which a list hides, and its end.
     pub(super) fn epc_parts(&self) -> Option<(&str, &str)> {
         let epc = self.animal.epc.as_deref()?;
@@ -47,14 +36,14 @@ impl Head {
         Some(epc.split_at(start))
     }
 
-    /// Returns the latest weight in the unit of the office.
+    /// Returns the latest weight in the unit of the office, to the tenth as scales show it.
     pub(super) fn weight(&self) -> Option<String> {
-        self.animal.weight_g.map(|weight_g| Grams(weight_g).in_unit(self.conventions.weight_unit))
+        self.animal.weight_g.map(|weight_g| format::tenths(Grams(weight_g), self.conventions.weight_unit))
     }
 
     /// Returns the daily gain in the unit of the office, with two decimals.
     pub(super) fn gain(&self) -> Option<String> {
-        self.animal.gain_g_per_day.map(|gain| gain_text(gain, self.conventions.weight_unit))
+        self.animal.gain_g_per_day.map(|gain_g| format::gain(gain_g.into(), self.conventions.weight_unit))
     }
 
     /// Returns the time of the last event to the minute.
@@ -87,30 +76,5 @@ impl Head {
             AnimalStatus::Dead => Some("Dead"),
             AnimalStatus::Voided => Some("Voided"),
         }
-    }
-}
-
-/// Formats a daily gain in grams in a unit, with two decimals: `1.42`, `-0.30`.
-pub(super) fn gain_text(gain_g: i32, unit: WeightUnit) -> String {
-    let gain = i64::from(gain_g);
-    let half = |number: i64, divisor: i64| (number + number.signum() * divisor / 2) / divisor;
-    let hundredths = match unit {
-        WeightUnit::Kg => half(gain, 10),
-        WeightUnit::Lb => half(gain * 10_000_000, POUND_E5),
-    };
-    let sign = if hundredths < 0 { "-" } else { "" };
-    format!("{sign}{}.{:02}", hundredths.abs() / 100, hundredths.abs() % 100)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gains_have_two_decimals_in_either_unit() {
-        let kg = [1_420, 0, -304, -1, 5, 12_345].map(|gain| gain_text(gain, WeightUnit::Kg));
-        assert_eq!(kg, ["1.42", "0.00", "-0.30", "0.00", "0.01", "12.35"]);
-        assert_eq!(gain_text(1_420, WeightUnit::Lb), "3.13");
-        assert_eq!(gain_text(-454, WeightUnit::Lb), "-1.00");
     }
 }

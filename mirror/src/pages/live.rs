@@ -120,7 +120,7 @@ pub(super) async fn stream(
 impl Stream {
     fn open(pages: PagesState, allowed: Option<StillAllowed>, request: &PageRequest) -> Result<Self, ApiError> {
         request.reject_query()?;
-        let (site, prefix) = pages.site_of(request)?;
+        let (site, prefix) = pages.site_of_page(request)?;
         pages.status(&site)?;
         let not_found = || ApiError::not_found(format!("no site {site:?} is paired with this office"));
         let shutdown = pages.office.shutdown(&site).ok_or_else(not_found)?;

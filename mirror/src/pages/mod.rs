@@ -22,11 +22,14 @@
 //! | `/office/live` | a stream of events, by which an open page stays current (`live`) |
 //! | `POST` to `/animals/{id}/correct`, `/batches/by-id/{id}/correct`, `/payloads/{sequence}/correct` | takes a form with a correction, and leads back to the page (`forms`), as a `GET` does |
 //! | `/login`, `/logout`, `/welcome` | logging in and out; choosing a password, by a link |
-//! | `/users` | the users, for owners, who also change them there |
+//! | `/users` | the users and the keys of programs, for owners, who also change them there |
+//! | `/pair` | takes a pairing line from an owner (`owners`) |
+//! | `POST` to `/status/copy` | takes an owner's choice between two copies of a site (`owners`) |
 //! | `/batches.csv`, `/animals.csv`, `/payloads.csv` | the same lists for a spreadsheet |
 //! | `/animals/eids.txt` | the EIDs of a list of animals, 15 digits a line |
 //!
-//! Every path also exists below `/sites/{site}`. Without that prefix it works while exactly one site is paired.
+//! Every path also exists below `/sites/{site}`. Without that prefix it is of the only site. If there are several, it leads people
+//! to the site that was paired first, and `/search` searches all of them.
 
 mod animal_list;
 mod animal_query;
@@ -49,6 +52,7 @@ mod login;
 mod lots;
 mod media_type;
 mod own_form;
+mod owners;
 mod page;
 mod paths;
 mod payloads;
@@ -70,6 +74,7 @@ pub(crate) use forms::correction_routes;
 pub(crate) use live::{StillAllowed, is_live_path};
 pub use login::login_routes;
 pub(crate) use login::{ask_to_log_in, has_key};
+pub(crate) use owners::owner_routes;
 pub(crate) use users::users_routes;
 
 use crate::sites::Office;
@@ -92,8 +97,10 @@ pub fn router(office: Arc<dyn Office>, clock: Arc<dyn Clock>, conventions: Conve
         .route("/", get(sites_list::office))
         .route("/office/api/sync-status", get(sync_status::office))
         .route(live::LIVE_PATH, get(live::stream))
+        .route("/search", get(search::office))
         .merge(site_routes())
         .route("/sites/{site}", site_page(today::page))
+        .route("/sites/{site}/search", site_page(search::search))
         .route("/sites/{site}/office/api/sync-status", get(sync_status::site))
         .route("/sites/{site}/office/live", get(live::stream))
         .nest("/sites/{site}", site_routes())
@@ -120,7 +127,6 @@ fn site_routes() -> Router<PagesState> {
         .route("/payloads.csv", site_page(reads::csv))
         .route("/payloads/{sequence}", site_page(payloads::by_sequence))
         .route("/status", site_page(status::page))
-        .route("/search", site_page(search::search))
 }
 
 fn site_page(page: SitePage) -> MethodRouter<PagesState> {

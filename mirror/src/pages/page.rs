@@ -40,6 +40,11 @@ pub(super) trait PageContent: Template {
     /// `true` for a page that a browser fetches again when something has changed.
     const IS_LIVE: bool = false;
 
+    /// Returns the seconds after which a browser fetches the page again; `None` if it need not.
+    fn every_s(&self) -> Option<u32> {
+        None
+    }
+
     fn title(&self) -> String;
 
     fn view(&self) -> &Self::View;

@@ -51,6 +51,11 @@ impl PageRequest {
         self.path_params.get("site").map(String::as_str)
     }
 
+    /// Returns the path with its query, below another prefix.
+    pub(super) fn path_below(&self, prefix: &str) -> String {
+        format!("{prefix}{}", self.uri.path_and_query().map_or("/", |path| path.as_str()))
+    }
+
     /// Returns a path parameter, or an empty text if the route has none of this name.
     pub(super) fn path_param(&self, name: &str) -> &str {
         self.path_params.get(name).map(String::as_str).unwrap_or_default()

@@ -1,11 +1,17 @@
 //! A request to a page of one site: the site's status, and a snapshot of its copy.
+//!
+//! # Decisions
+//!
+//! - **Links from before the second site go on working.** A path without a site's prefix meant the only site. Once there are
+//!   several, it leads people to the one that was paired first, which was the only one then. A program gets an error that names
+//!   the prefixes: it would not notice that it is at another address.
 
 use super::conventions::Conventions;
 use super::error::{PageError, no_catalog, not_served, query_error};
 use super::frame::{Frame, SiteFrame};
 use super::live_line::LastRead;
 use super::media_type::MediaType;
-use super::page::{Page, PageContent};
+use super::page::{Page, PageContent, redirect};
 pub(super) use super::paths::{path_segment, query_value, site_prefix};
 use super::request::PageRequest;
 use super::streams::Streams;
@@ -81,6 +87,11 @@ impl PagesState {
 
     /// Builds a page of a site on a blocking thread: its reads are short, but may wait for the disk.
     pub(super) async fn respond(self, request: PageRequest, page: SitePage) -> Response {
+        if request.media_type == MediaType::Html
+            && let Some(prefix) = self.prefix_of_old_links(&request)
+        {
+            return redirect(&request.path_below(&prefix));
+        }
         self.build(request, move |state, request| page(&state.site_request(request)?)).await
     }
 
@@ -124,12 +135,36 @@ impl PagesState {
         })
     }
 
+    /// Looks into the catalog of a site, as [`SiteRequest::catalog`] does.
+    pub(super) fn catalog<T>(
+        &self,
+        site: &str,
+        look: impl FnOnce(&Catalog, &Snapshot) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let reader = self.office.reader(site).map_err(|reason| not_served(&reason))?;
+        self.office.catalogs().read(site, &reader, look).map_err(|reason| no_catalog(&reason))?
+    }
+
     /// Returns the site of a request and the prefix of its paths.
     pub(super) fn site_of(&self, request: &PageRequest) -> Result<(String, String), ApiError> {
         Ok(match request.site() {
             Some(site) => (site.to_owned(), site_prefix(site)),
             None => (self.only_site()?, String::new()),
         })
+    }
+
+    /// Returns the same for what an open page asks, which may be from before the second site.
+    pub(super) fn site_of_page(&self, request: &PageRequest) -> Result<(String, String), ApiError> {
+        match self.office.first_site().zip(self.prefix_of_old_links(request)) {
+            Some(first) => Ok(first),
+            None => self.site_of(request),
+        }
+    }
+
+    /// Returns the prefix of the site that a path without one meant while there was one site; `None` as long as there is.
+    fn prefix_of_old_links(&self, request: &PageRequest) -> Option<String> {
+        let first = self.office.first_site().filter(|_| request.site().is_none() && self.office.sites().len() > 1);
+        first.map(|first| site_prefix(&first))
     }
 
     /// Returns the status of a site, or the error 404 if no such site is paired.
@@ -155,6 +190,12 @@ impl SiteRequest {
     pub(super) fn snapshot(&self) -> Result<Snapshot, ApiError> {
         let reader = self.reader.as_ref().map_err(not_served)?;
         reader.snapshot().map_err(|error| query_error(error.into()))
+    }
+
+    /// Yields the other sites whose copy can be read, with a snapshot each.
+    pub(super) fn other_snapshots(&self) -> impl Iterator<Item = (&str, Snapshot)> {
+        let others = self.sites.iter().filter(|name| **name != self.site);
+        others.filter_map(|name| Some((name.as_str(), self.state.office.reader(name).ok()?.snapshot().ok()?)))
     }
 
     /// Returns the latest sign-ins at this office.
@@ -212,6 +253,7 @@ impl SiteRequest {
             site: Some(SiteFrame::new(&self.status, &self.prefix, &self.sites, (as_of, self.last_read()), now)),
             section: C::SECTION,
             is_live: C::IS_LIVE,
+            every_s: content.every_s(),
             search_text: content.search_text().unwrap_or_default().to_owned(),
             ..Frame::without_site(content.title())
         };

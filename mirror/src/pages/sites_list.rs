@@ -8,6 +8,7 @@ use super::request::PageRequest;
 use super::site_request::{PagesState, site_prefix};
 use super::sync_status::SyncStatus;
 use super::today;
+use crate::people::Role;
 use crate::sites::{LinkState, PreparedSummary, SiteStatus};
 use crate::zone::Zone;
 use askama::Template;
@@ -31,6 +32,8 @@ struct SitesView {
 struct SitesContent {
     zone: Zone,
     rows: Vec<SiteRow>,
+    /// `true` for somebody who pairs barns.
+    is_owner: bool,
     view: SitesView,
 }
 
@@ -113,7 +116,9 @@ fn list(state: &PagesState, request: PageRequest, prepared: Vec<PreparedSummary>
     let statuses: Vec<_> = state.office.sites().iter().filter_map(|site| state.office.status(site)).collect();
     let rows = statuses.iter().map(|status| SiteRow::read(state, status, now_us)).collect();
     let sites = statuses.iter().map(SyncStatus::from).collect();
-    let content = SitesContent { zone: zone.clone(), rows, view: SitesView { sites, prepared } };
-    let frame = Frame { every_s: Some(EVERY_S), ..Frame::without_site(content.title()) };
+    let is_owner = request.user.as_ref().is_some_and(|user| user.role == Role::Owner);
+    let content = SitesContent { zone: zone.clone(), rows, is_owner, view: SitesView { sites, prepared } };
+    let searches_sites = statuses.len() > 1;
+    let frame = Frame { every_s: Some(EVERY_S), searches_sites, ..Frame::without_site(content.title()) };
     Page { frame: frame.of(request.user).rendered_at(now_us, zone), content }.respond(request.media_type)
 }

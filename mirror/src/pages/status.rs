@@ -10,11 +10,12 @@ use super::request::{cursor, limit};
 use super::site_request::SiteRequest;
 use super::sync_status::SyncStatus;
 use crate::people::Role;
-use crate::sites::{SiteDetails, SiteStatus};
+use crate::sites::{LinkState, SiteDetails, SiteStatus};
 use crate::zone::Zone;
 use askama::Template;
 use axum::response::Response;
 use herd::clock::iso_utc;
+use herd::correction::MAX_REASON_CHARS;
 use herd::fold::FOLD_VERSION;
 use herd::position::Position;
 use herd::query::{
@@ -25,6 +26,10 @@ use service::backup::VerifiedBackup;
 use service::door::reply::ApiError;
 use service::sync::divergence::Divergence;
 
+/// Seconds after which the page is fetched again: its figures are of the link, not of the herd.
+const EVERY_S: u32 = 10;
+/// The same while a copy is made, opened or brought up to date, so that the page shows how far that is.
+const PROGRESS_EVERY_S: u32 = 2;
 /// Number of event counters on the page; each reader era has six.
 const MAX_COUNTERS: u64 = 200;
 
@@ -67,7 +72,8 @@ struct StatusContent {
     site: SiteStatus,
     /// `None` if they cannot be read.
     details: Option<SiteDetails>,
-    is_owner: bool,
+    /// Text of the session, for the forms of an owner.
+    form_token: Option<String>,
     now_us: i64,
     zone: Zone,
     /// The reads before and after each gap; none for a program.
@@ -79,6 +85,11 @@ impl PageContent for StatusContent {
     type View = StatusView;
 
     const SECTION: Option<Section> = Some(Section::Site);
+
+    fn every_s(&self) -> Option<u32> {
+        let is_on_its_way = matches!(self.site.link, LinkState::Copying | LinkState::Opening | LinkState::Pulling);
+        Some(if is_on_its_way { PROGRESS_EVERY_S } else { EVERY_S })
+    }
 
     fn title(&self) -> String {
         "Site".to_owned()
@@ -128,8 +139,18 @@ impl StatusContent {
         [("This office", both.and_then(|both| both.own)), ("The barn", both.and_then(|both| both.theirs))]
     }
 
-    /// Returns the number of changes that only the copy has, if the barn holds a part of it.
-    fn only_here(&self) -> Option<u64> {
+    /// Returns whether a new copy is being made beside the shown one.
+    fn is_recopying(&self) -> bool {
+        self.site.copied.is_some() && self.site.head.is_some()
+    }
+
+    /// Returns the number of changes that only kept copies hold, if there are any.
+    fn kept_only_here(&self) -> Option<u64> {
+        self.site.only_here.filter(|only_here| *only_here > 0)
+    }
+
+    /// Returns the number of changes that only the shown copy has, if the barn holds a part of it.
+    fn beyond_barn(&self) -> Option<u64> {
         let both = self.site.diverged.filter(|both| both.how == Divergence::Shorter)?;
         both.own?.sequence.0.checked_sub(both.theirs?.sequence.0)
     }
@@ -180,12 +201,13 @@ pub(super) fn page(site: &SiteRequest) -> Result<Response, ApiError> {
     let copy = if site.has_copy() { read_copy(site, after.as_ref(), limit)? } else { CopyView::default() };
     let as_of = copy.totals.as_ref().map(|totals| totals.as_of);
     let neighbors = if site.is_html() && !copy.gaps.is_empty() { neighbors(site, &copy.gaps)? } else { Vec::new() };
+    let owner = site.request.user.as_ref().filter(|user| user.role == Role::Owner);
     let content = StatusContent {
         prefix: site.prefix.clone(),
         limit: limit.entries() as u64,
         site: site.status.clone(),
         details: site.details(),
-        is_owner: site.request.user.as_ref().is_some_and(|user| user.role == Role::Owner),
+        form_token: owner.map(|owner| owner.form_token.clone()),
         now_us: site.now_us,
         zone: site.conventions.zone.clone(),
         neighbors,

@@ -16,6 +16,7 @@ use super::error::query_error;
 use super::figures::{GroupView, mean_in_words, mean_of};
 use super::format;
 use super::frame::Section;
+use super::log::week_us;
 use super::page::PageContent;
 use super::site_request::{SiteRequest, query_value};
 use super::sync_status::SyncStatus;
@@ -31,10 +32,6 @@ use service::door::reply::ApiError;
 
 /// Number of open batches in the JSON; the list of batches has the others.
 const MAX_OPEN_BATCHES: u64 = 10;
-/// Days before the end of the shown day of which corrections are counted.
-const CORRECTION_DAYS: i64 = 7;
-/// Microseconds of a day.
-const DAY_US: i64 = 86_400_000_000;
 /// Maximum number of rows by lot and pen; the others are summed up.
 const MAX_GROUPS: usize = 100;
 /// Height of the chart's highest bar, in units of the image.
@@ -109,7 +106,7 @@ struct TodayContent {
     conventions: Conventions,
     site: SiteStatus,
     day: Day,
-    is_today: bool,
+    today: Day,
     /// Why there are no figures, if there are none.
     why_none: Option<String>,
     view: TodayView,
@@ -122,7 +119,7 @@ impl PageContent for TodayContent {
     const IS_LIVE: bool = true;
 
     fn title(&self) -> String {
-        if self.is_today { "Today".to_owned() } else { self.day.in_words() }
+        if self.is_today() { "Today".to_owned() } else { self.day.in_words() }
     }
 
     fn view(&self) -> &TodayView {
@@ -134,6 +131,15 @@ impl PageContent for TodayContent {
 type LookLine = (&'static str, u64, String);
 
 impl TodayContent {
+    fn is_today(&self) -> bool {
+        self.day == self.today
+    }
+
+    /// Returns the day after the shown one, but none after today: nothing has happened yet.
+    fn day_after(&self) -> Option<Day> {
+        self.day.after().filter(|after| *after <= self.today)
+    }
+
     fn zone_name(&self) -> String {
         let range = self.conventions.zone.range_us(self.day);
         self.conventions.zone.abbreviation(range.start + (range.end - range.start) / 2)
@@ -167,15 +173,15 @@ impl TodayContent {
         let site = |part: &str| format!("{prefix}/status{part}");
         let lines = [
             ("Head with a tag missing", look.tags_missing, animals("show=tag_missing")),
-            ("Tags unconfirmed", look.tags_unconfirmed, animals("tags=unconfirmed")),
-            ("Odd weights", look.weights_odd, animals("tags=odd_weight")),
+            ("Tags unconfirmed", look.tags_unconfirmed, animals("show=yard&tags=unconfirmed")),
+            ("Odd weights", look.weights_odd, animals("show=yard&tags=odd_weight")),
             ("Reads rejected that day", look.reads_rejected, reads("status=error")),
             ("Weights refused that day", look.weights_refused, reads("status=refused_weight")),
             ("Doubtful times that day", look.doubtful_times, reads("status=doubtful_time")),
             ("Weak signals that day", look.weak_signals, reads(&format!("below={WEAK_SIGNAL_DBM}"))),
             ("Reads missed, ever", look.reads_missed, site("#missed")),
             ("Decisions to make", look.proposals, site("")),
-            ("Corrections, last 7 days", look.corrections, format!("{prefix}/log")),
+            ("Corrections, last 7 days", look.corrections, format!("{prefix}/log?week={of_day}")),
         ];
         lines.into_iter().filter(|(_, count, _)| *count > 0).collect()
     }
@@ -254,7 +260,7 @@ pub(super) fn page(site: &SiteRequest) -> Result<Response, ApiError> {
         conventions: site.conventions.clone(),
         site: site.status.clone(),
         day,
-        is_today: day == today,
+        today,
         why_none,
         view: TodayView { site_status: SyncStatus::from(&site.status), totals, open_batches, day: view },
     };
@@ -277,7 +283,7 @@ fn read_day(catalog: &Catalog, conventions: &Conventions, day: Day, missed: u64,
     let range = zone.range_us(day);
     let figures = catalog.day(&range);
     let ToLookAt { head, rejected, refused_weights, doubtful, weak, .. } = catalog.to_look_at(&range);
-    let corrections = catalog.corrections_in(&(range.end.saturating_sub(CORRECTION_DAYS * DAY_US)..range.end));
+    let corrections = catalog.corrections_in(&week_us(zone, day));
     let hour = |hour: crate::day::Hour| {
         let reads = catalog.read_total(&hour.range_us);
         HourView { hour: hour.label, received: reads.received.into(), rejected: reads.rejected.into() }

@@ -29,6 +29,9 @@ const BARN_FINDING: Family =
     Family::new("barn_finding", "1 for a part that fails by the barn's report, 0 for one that it has a note about.");
 const FOLLOWED: Family =
     Family::new("site_followed", "0 while replication is stopped until an operator decides, else 1.");
+const ONLY_HERE: Family =
+    Family::new("only_here", "Changes that only kept copies of this office hold, if they could be compared.")
+        .in_unit("changes");
 const CATALOG: Family =
     Family::new("catalog", "Memory of the index for lists and searches, once a page has needed it.").in_unit("bytes");
 const DISK_FREE: Family =
@@ -46,6 +49,7 @@ struct SiteSample {
     name: String,
     copy: Option<Reader>,
     followed: bool,
+    only_here: Option<u64>,
     status: FollowStatus,
     delivered: SyncCounts,
     backup: Option<BackupReport>,
@@ -70,8 +74,8 @@ impl OfficeMetrics {
             let site = self.sites.view(&name)?;
             let state = site.state();
             let (status, delivered) = (site.follow_status(), site.sync_stats().counts());
-            let (followed, backup) = (state.stopped_because.is_none(), site.backup());
-            Some(SiteSample { name, copy: state.shown, followed, status, delivered, backup })
+            let (followed, backup, only_here) = (state.stopped_because.is_none(), site.backup(), state.only_here);
+            Some(SiteSample { name, copy: state.shown, followed, only_here, status, delivered, backup })
         };
         self.sites.names().into_iter().filter_map(sample).collect()
     }
@@ -124,7 +128,8 @@ fn encode_links(families: &mut Families<'_>, sites: &[SiteSample]) -> fmt::Resul
     families.gauges(BARN_FINDING, by_part(&findings))?;
     let is_live = |site: &SiteSample| site.status.link == LinkState::Live && !site.status.is_barn_failing();
     families.gauges(LIVE, sites.iter().map(|site| (site.labels(), u32::from(is_live(site)))))?;
-    families.gauges(FOLLOWED, sites.iter().map(|site| (site.labels(), u32::from(site.followed))))
+    families.gauges(FOLLOWED, sites.iter().map(|site| (site.labels(), u32::from(site.followed))))?;
+    families.gauges(ONLY_HERE, sites.iter().filter_map(|site| Some((site.labels(), site.only_here?))))
 }
 
 /// Returns a value for each part of each site. Findings of one part are one value: a scrape has no labels twice.

@@ -4,6 +4,7 @@
 //! Nothing here depends on the pages. They read a site through [`Office`] and [`SiteStatus`].
 
 mod catalogs;
+mod command_error;
 mod details;
 mod files;
 mod follower;
@@ -19,6 +20,7 @@ mod view;
 
 pub use crate::follow::{Arrival, Arrivals, LinkState};
 pub use catalogs::{Catalogs, NoCatalogError};
+pub use command_error::SiteCommandError;
 pub use details::SiteDetails;
 pub use files::{SITES_DIRECTORY, SiteFiles, SiteFilesError};
 pub use follower::WriterError;
@@ -29,5 +31,5 @@ pub use prepared::{
     MAX_PREPARED, OfficeIdentity, PREPARED_LIFETIME_DAYS, PreparedError, PreparedSite, PreparedSites, PreparedSummary,
 };
 pub use register::{AddOptions, MAX_SITES, PairingOutcome, PairingReceipt, Register, Site, SitesError};
-pub use running_sites::{Removed, SiteCommandError, Sites};
+pub use running_sites::{Removed, Sites};
 pub use status::{BarnDuplicates, Divergent, SiteStatus, SiteSummary};

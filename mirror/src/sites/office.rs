@@ -21,6 +21,9 @@ pub trait Office: Send + Sync {
     /// Returns the names of the paired sites, in the order in which they are listed.
     fn sites(&self) -> Vec<String>;
 
+    /// Returns the site that was paired first. Links from before the second pairing lead to it.
+    fn first_site(&self) -> Option<String>;
+
     /// Returns the copy of a site, or the reason why there is none at the moment.
     fn reader(&self, site: &str) -> Result<Reader, NotServedError>;
 
@@ -43,6 +46,10 @@ pub trait Office: Send + Sync {
 impl Office for Sites {
     fn sites(&self) -> Vec<String> {
         self.names()
+    }
+
+    fn first_site(&self) -> Option<String> {
+        self.first_name()
     }
 
     fn reader(&self, site: &str) -> Result<Reader, NotServedError> {

@@ -1,6 +1,7 @@
 //! The sites of the running process. Each is followed by a task of its own, and can be added or removed at any time.
 
 use super::catalogs::Catalogs;
+use super::command_error::SiteCommandError;
 use super::details::SiteDetails;
 use super::files::{SiteFiles, SiteFilesError};
 use super::follower::{CopyReply, MAX_QUEUED_COMMANDS, SiteCommand, SiteFollower, WriterError};
@@ -9,7 +10,7 @@ use super::prepared::{OfficeIdentity, PairingTarget, PreparedSite, PreparedSumma
 use super::register::{AddOptions, PairingOutcome, PairingReceipt, Site, SitesError};
 use super::site_api::SiteApi;
 use super::view::SiteView;
-use crate::copies::{CopiesError, CopyNumber};
+use crate::copies::CopyNumber;
 use crate::follow::{FollowSettings, FollowStatus};
 use crate::give_back::HeldCopies;
 use crate::link::{Address, HttpsLink};
@@ -34,28 +35,10 @@ use tracing::Instrument;
 /// Timeout for a site's task to shut down; after it the task is aborted. The parts of the task have shorter timeouts.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Reason why a command about sites failed.
-#[derive(Debug, thiserror::Error)]
-pub enum SiteCommandError {
-    /// The files of the sites failed or rejected the command.
-    #[error(transparent)]
-    Files(#[from] SiteFilesError),
-    /// The site's task has ended, or the process is shutting down.
-    #[error("the site `{0}` is shutting down: try again in a moment")]
-    ShuttingDown(String),
-    /// The task that ran the command was aborted.
-    #[error("the command was aborted: {0}")]
-    Aborted(#[from] tokio::task::JoinError),
-}
-
-impl From<CopiesError> for SiteCommandError {
-    fn from(error: CopiesError) -> Self {
-        Self::Files(error.into())
-    }
-}
-
 /// A site with its task and its routers.
 struct RunningSite {
+    /// Time of the first pairing, in microseconds since the Unix epoch.
+    paired_at_us: i64,
     view: Arc<SiteView>,
     sync: Router,
     remote: Router,
@@ -314,6 +297,12 @@ impl Sites {
         self.running.read().unwrap_or_else(PoisonError::into_inner).keys().map(ToString::to_string).collect()
     }
 
+    /// Returns the name of the site that was paired first; of two at the same time, the first one in order.
+    pub(super) fn first_name(&self) -> Option<String> {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        running.iter().min_by_key(|(_, site)| site.paired_at_us).map(|(name, _)| name.to_string())
+    }
+
     /// Shuts all sites down at the same time.
     pub async fn shut_down(&self) {
         self.searches.write().unwrap_or_else(PoisonError::into_inner).clear();
@@ -375,7 +364,7 @@ impl Sites {
         let (commands, queue) = mpsc::channel(MAX_QUEUED_COMMANDS);
         let trigger = ShutdownTrigger::default();
         let shutdown = trigger.signal();
-        let name = site.name.clone();
+        let (name, paired_at_us) = (site.name.clone(), site.added_at_us);
         let follower = SiteFollower {
             site,
             copies,
@@ -392,7 +381,7 @@ impl Sites {
         let api = Arc::new(SiteApi::new(view.clone(), self.sync_interval()));
         let events = service::events::router(view.clone(), shutdown);
         let remote = with_fallbacks(remote::router(api, self.clock.clone()).merge(events));
-        let running = RunningSite { view, sync, remote, commands, shutdown: trigger, task };
+        let running = RunningSite { paired_at_us, view, sync, remote, commands, shutdown: trigger, task };
         self.running.write().unwrap_or_else(PoisonError::into_inner).insert(name, running);
         Ok(())
     }

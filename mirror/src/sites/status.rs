@@ -63,6 +63,8 @@ pub struct SiteStatus {
     pub stopped_because: Option<String>,
     /// Both histories, if replication has stopped because they differ.
     pub diverged: Option<Divergent>,
+    /// Changes that only kept copies of this office hold; `None` if they could not be compared.
+    pub only_here: Option<u64>,
     /// Why the tables do not follow the log, and what to do about it.
     pub blocked: Option<String>,
     /// Changes copied and changes in total, while a copy is made.
@@ -174,6 +176,7 @@ impl SiteStatus {
             duplicates: duplicates.map(|barn| BarnDuplicates { count: barn.duplicates, age_ms: barn.age_ms }),
             copied: copied(&state, site.head_to_copy()),
             opening: state.opening(),
+            only_here: state.only_here,
             diverged: follow.diverged.filter(|_| state.stopped_because.is_some()).map(|how| Divergent {
                 how,
                 own: own_position,
@@ -196,7 +199,6 @@ impl SiteSummary {
     pub(super) fn new(site: &SiteView, sync_interval: Duration) -> Self {
         let state = site.state();
         let head = state.shown.as_ref().map(Reader::head);
-        let only_here = state.only_here;
         let status = SiteStatus::at_head(site, state, head.clone(), sync_interval);
         let follow = site.follow_status();
         Self {
@@ -216,7 +218,7 @@ impl SiteSummary {
             digest_equal: status.digest_equal,
             barn_fold_version: status.barn_fold_version,
             stopped_because: status.stopped_because,
-            only_here,
+            only_here: status.only_here,
             blocked: status.blocked,
             copied: status.copied,
             opening: status.opening,

@@ -7,6 +7,7 @@ use super::typed::Typed;
 use super::{RETRY_AFTER_S, VIEWERS_LOOK, draw_key, may_correct};
 use crate::corrections::BarnResponse;
 use crate::pages::conventions::Conventions;
+use crate::pages::format::without_keys;
 use crate::pages::frame::{Frame, SiteFrame};
 use crate::pages::login::sentence;
 use crate::pages::media_type::MediaType;
@@ -73,7 +74,7 @@ impl Draft {
             return Err(ApiError::forbidden(VIEWERS_LOOK));
         }
         let action = typed.action(of).map_err(|error| ApiError::bad_request(error.to_string()))?;
-        let (site, prefix) = pages.site_of(request)?;
+        let (site, prefix) = pages.site_of_page(request)?;
         Ok(Self {
             media_type: request.media_type,
             site: pages.status(&site)?,
@@ -99,7 +100,7 @@ impl Draft {
         if self.media_type == MediaType::Json {
             return Err(error.clone());
         }
-        let page = self.page(Notice::Refused(sentence(&error.message)), self.key());
+        let page = self.page(Notice::Refused(sentence(&without_keys(&error.message))), self.key());
         Ok(as_refusal(page, error.status, error.retry_after_s))
     }
 
@@ -109,7 +110,7 @@ impl Draft {
             return Ok(response.into_response());
         }
         let page = match reason {
-            Reason::Words(message) => self.page(Notice::Refused(sentence(&message)), self.key()),
+            Reason::Words(message) => self.page(Notice::Refused(sentence(&without_keys(&message))), self.key()),
             Reason::Recorded(sequence) => {
                 let no_key = |error: RandomnessError| ApiError::unavailable("busy", error.to_string(), RETRY_AFTER_S);
                 self.page(Notice::Recorded(sequence), draw_key().map_err(no_key)?)

@@ -81,8 +81,8 @@ fn may_correct(user: &LoggedIn) -> bool {
     user.role >= Role::Operator
 }
 
-/// Draws the idempotency keys of a page, which differ in the name of the action.
-fn draw_key() -> Result<String, RandomnessError> {
+/// Draws a text for the forms of a page. Idempotency keys of a page differ in the name of the action besides.
+pub(super) fn draw_key() -> Result<String, RandomnessError> {
     let mut bytes = [0; KEY_BYTES];
     SystemRandomness.fill(&mut bytes)?;
     Ok(format!("form-{}", hex::encode(bytes)))

@@ -15,6 +15,7 @@ use super::list::List;
 use super::page::PageContent;
 use super::request::limit;
 use super::site_request::SiteRequest;
+use crate::day::{Day, DayError};
 use crate::people::{Role, SignIn};
 use crate::zone::Zone;
 use askama::Template;
@@ -26,7 +27,12 @@ use herd::query::{CorrectionView, Page, PageLimit, QueryError};
 use herd::store::Snapshot;
 use serde::{Deserialize, Serialize};
 use service::door::reply::ApiError;
+use std::ops::Range;
 
+/// Number of days whose corrections one link shows, up to a day.
+const WEEK_DAYS: i64 = 7;
+/// Microseconds of a day.
+const DAY_US: i64 = 86_400_000_000;
 /// Maximum number of sign-ins on the page.
 const MAX_SIGN_INS_SHOWN: usize = 50;
 
@@ -36,6 +42,14 @@ struct LogQuery {
     /// Change of the last correction on the page before.
     before: Option<u64>,
     limit: Option<u64>,
+    /// Last day of the week whose corrections are listed, as `2026-11-27`.
+    week: Option<String>,
+}
+
+/// Returns the range of the week that ends with a day, in microseconds since the Unix epoch.
+pub(super) fn week_us(zone: &Zone, last: Day) -> Range<i64> {
+    let end = zone.range_us(last).end;
+    end.saturating_sub(WEEK_DAYS * DAY_US)..end
 }
 
 /// A correction in the list.
@@ -54,6 +68,8 @@ struct LogContent {
     prefix: String,
     zone: Zone,
     limit: u64,
+    /// Last day of the week that is shown; `None` for all corrections.
+    week: Option<Day>,
     list: List<LoggedCorrection>,
     total: u64,
     /// `None` for everybody but owners.
@@ -96,16 +112,27 @@ pub(super) fn page(site: &SiteRequest) -> Result<Response, ApiError> {
     let query: LogQuery = site.request.query()?;
     let limit = limit(query.limit)?;
     let before = query.before.map(Sequence);
+    let week = query.week.as_deref().map(str::parse::<Day>).transpose();
+    let week = week.map_err(|error: DayError| ApiError::bad_request(error.to_string()))?;
+    let range_us = week.map(|last| week_us(&site.conventions.zone, last));
     let (page, total, as_of) = site.catalog(|catalog, snapshot| {
-        let found = catalog.corrections(before).take(limit.entries() + 1).collect();
+        let most = limit.entries() + 1;
+        let (found, total) = if let Some(range_us) = &range_us {
+            let found = catalog.corrections_of(range_us.clone(), before).take(most).collect();
+            (found, catalog.corrections_in(range_us))
+        } else {
+            let found = catalog.corrections(before).take(most).collect();
+            (found, snapshot.totals().map_err(query_error)?.corrected)
+        };
         let page = read(snapshot, &site.conventions, found, limit).map_err(query_error)?;
-        Ok((page, snapshot.totals().map_err(query_error)?.corrected, catalog.as_of()))
+        Ok((page, total, catalog.as_of()))
     })?;
     let is_owner = site.request.user.as_ref().is_some_and(|user| user.role == Role::Owner);
     let content = LogContent {
         prefix: site.prefix.clone(),
         zone: site.conventions.zone.clone(),
         limit: limit.entries() as u64,
+        week,
         list: List::new(page, as_of),
         total,
         sign_ins: is_owner.then(|| site.sign_ins(MAX_SIGN_INS_SHOWN)),

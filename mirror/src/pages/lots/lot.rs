@@ -163,7 +163,7 @@ impl LotContent {
 
     fn weight_sum(&self) -> String {
         let sum = Grams(u32::try_from(self.view.figures.weight_sum_g).unwrap_or(u32::MAX));
-        sum.in_unit(self.conventions.weight_unit)
+        format::tenths(sum, self.conventions.weight_unit)
     }
 }
 

@@ -11,7 +11,7 @@ mod lot;
 
 pub(super) use lot::by_number;
 
-use super::figures::{days_on_feed, gain_in_words, mean_in_words, rounded};
+use super::figures::{days_on_feed, mean_in_words, rounded};
 use super::format;
 use super::frame::Section;
 use super::page::PageContent;
@@ -170,7 +170,7 @@ impl LotHead {
     }
 
     pub(super) fn gain(&self, unit: WeightUnit) -> String {
-        gain_in_words(self.mean_gain_g_per_day, unit)
+        self.mean_gain_g_per_day.map(|gain_g| format::gain(gain_g, unit)).unwrap_or_default()
     }
 
     pub(super) fn days(&self) -> String {

@@ -61,13 +61,13 @@ async fn pages_show_weights_in_the_unit_that_is_set_and_programs_get_kilograms()
     let office = TestOffice { store: Mutex::new(store), ..TestOffice::new(&["barn"]) };
     let office = office_reading(office, conventions(WeightUnit::Lb));
     let animal = html_of(&office, "/animals/2").await;
-    for shown in ["<dd>550 lb</dd>", "class=\"number\">540</td>", "data-label=\"lb\"", "weighed 550 lb"] {
+    for shown in ["<dd>550.0 lb</dd>", "class=\"number\">540.0</td>", "data-label=\"lb\"", "weighed 550 lb"] {
         assert!(animal.contains(shown), "{shown}: {animal}");
     }
     for (path, shown) in [
-        ("/payloads/3", "<dd>540 lb</dd>"),
+        ("/payloads/3", "<dd>540.0 lb</dd>"),
         ("/payloads/4", "animal 2 weighed 550 lb"),
-        ("/animals", "<td class=\"number weight\">550 <span class=\"unit\">lb</span>"),
+        ("/animals", "<td class=\"number weight\">550.0 <span class=\"unit\">lb</span>"),
         ("/batches/L1", "<th scope=\"col\" class=\"number\">Weight, lb</th>"),
     ] {
         let page = html_of(&office, path).await;
@@ -124,7 +124,7 @@ async fn a_voided_event_is_struck_through_and_links_to_its_void() {
 async fn an_event_accepted_late_shows_its_payload_and_who_accepted_it() {
     let page = html_of(&corrected(), "/animals/3").await;
     let first = "first rejected as <a href=\"/payloads/15\">payload 15</a>, then accepted by J. Doe";
-    assert_contains(row(&page, 18), &[first, AUTHOR_AND_REASON, "<span class=\"said\">300</span>"]);
+    assert_contains(row(&page, 18), &[first, AUTHOR_AND_REASON, "<span class=\"said\">300.0</span>"]);
 }
 
 /// Catches a status that only a color shows, and a voided animal that is counted.
@@ -188,10 +188,13 @@ async fn the_page_of_a_payload_links_to_its_acceptance_and_its_void() {
     let page = html_of(&office, "/payloads/15").await;
     let by = |change: u64| format!("by <a href=\"/payloads/{change}\">change {change}</a>, {AUTHOR_AND_REASON}.");
     assert_contains(&page, &["Accepted later</span>", &by(accepted), "Originally rejected: ", "another content"]);
-    assert_contains(&page, &["Voided</span>", &by(voided), "<h2>Decoded event</h2>", "300 kg"]);
+    assert_contains(&page, &["Voided</span>", &by(voided), "<h2>Decoded event</h2>", "300.0 kg"]);
     assert!(!page.contains("Rejected</span>"), "{page}");
     // The page of the change that accepted it shows the same event, also as voided.
-    assert_contains(&html_of(&office, "/payloads/16").await, &["Voided</span>", &by(voided), "300 kg", "/payloads/15"]);
+    assert_contains(
+        &html_of(&office, "/payloads/16").await,
+        &["Voided</span>", &by(voided), "300.0 kg", "/payloads/15"],
+    );
     let payload = json_of(&office, "/payloads/15").await;
     assert_eq!((&payload["status"], &payload["accepted_by"]), (&json!("processed"), &json!(accepted)));
     assert_eq!((&payload["voided_by"], &payload["animal"]), (&json!(voided), &json!(3)));
@@ -256,7 +259,7 @@ async fn a_moved_payload_shows_its_era_and_the_order() {
     let page = html_of(&office, "/payloads/4").await;
     let by = format!("by <a href=\"/payloads/7\">change 7</a>, {AUTHOR_AND_REASON}");
     assert_contains(&page, &["Moved into reader era 2", &by, "<bdi>main</bdi>, era 2", "href=\"/animals/3\""]);
-    assert_contains(&html_of(&office, "/payloads/7").await, &["A payload was moved: readers main, era 2", "300 kg"]);
+    assert_contains(&html_of(&office, "/payloads/7").await, &["A payload was moved: readers main, era 2", "300.0 kg"]);
     let old = html_of(&office, "/animals/2").await;
     assert_contains(row(&old, 4), &["<tr class=\"void\">", "change 7</a>"]);
     assert_contains(row(&old, 7), &["new era started for readers main from payload 3 on", AUTHOR_AND_REASON]);

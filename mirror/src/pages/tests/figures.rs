@@ -221,3 +221,54 @@ async fn hostile_texts_stay_texts_on_every_page() {
         }
     }
 }
+
+/// Catches a count on Today that the list behind its link contradicts.
+#[tokio::test]
+async fn every_count_on_today_is_the_number_of_entries_behind_its_link() {
+    let payloads = [
+        "event:hxbind000001|funder:F|lot:L1|pen:P1|lid:1|sex:M",
+        "event:hxbpai000001|lid:1|lf:124000224161433|epc:E2801160600002044310B2E2|weight:245.5",
+        "event:hxbchi000001|lid:1|weight:445.5",
+        "event:hxbind000002|lot:L1|pen:P1|lid:2",
+        "hxb:L1:982000196588496:E2801160600002044310B2E3",
+        "hxb:L1:982000196588511:E2801160600002044310B2E3",
+        "hxb:L2:982000196588515:STRANGE",
+        "hxe:OUT:982000196588515:STRANGE",
+        "hxb:L2:982000196588516:E2801160600002044310B2E4",
+        "hxb:L2:982000196588517:E2801160600002044310B2E4",
+        "hxe:OUT:982000196588516:E2801160600002044310B2E4",
+        "event:hxbchi000005|lid:2|weight:NaN",
+        "invalid:one",
+        "invalid:two",
+    ];
+    let mut store = filled_store(&payloads);
+    correct(&mut store, "k1", Correction::MovePen { animal: AnimalId(2), pen: "P2".into() });
+    let office = office_with(store, &["barn"], true);
+    let page = html_of(&office, "/?day=2026-01-15").await.replace("&#38;", "&").replace("&amp;", "&");
+    let figures = page.split("<dl class=\"figures\">").nth(1).unwrap().split("</dl>").next().unwrap();
+    let mut counts: Vec<(String, u64)> = Vec::new();
+    for figure in figures.split("<div>").skip(1) {
+        let count = figure.split("<dd>").nth(1).unwrap().split('<').next().unwrap();
+        counts.push((link(figure), count.parse().unwrap()));
+    }
+    let look = page.split("<ul class=\"look\">").nth(1).unwrap().split("</ul>").next().unwrap();
+    for line in look.split("<li>").skip(1) {
+        let count = line.split("<b>").nth(1).unwrap().split('<').next().unwrap();
+        counts.push((link(line), count.parse().unwrap()));
+    }
+    assert!(counts.len() >= 9 && counts.iter().any(|(path, _)| path.contains("unconfirmed")), "{counts:?}");
+    for (path, count) in counts {
+        let path = path.split('#').next().unwrap();
+        let listed = json_of(&office, path).await;
+        let entries = match path.split('?').next().unwrap() {
+            "/animals" => listed["total"].clone(),
+            "/payloads" | "/log" => json!(listed["data"].as_array().unwrap().len()),
+            _ => listed["totals"]["missed_events"].clone(),
+        };
+        assert_eq!(entries, json!(count), "{path}: {listed}");
+    }
+}
+
+fn link(part: &str) -> String {
+    part.split("href=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}

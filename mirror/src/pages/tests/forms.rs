@@ -323,3 +323,14 @@ async fn a_form_is_bounded_and_takes_the_longest_texts() {
     let response = office.send_own(PATH, &[("notes", &long)], &session).await;
     assert_eq!(response.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
+
+/// Catches a form whose page is from before the second site, and that is lost with what was typed.
+#[tokio::test]
+async fn a_form_from_before_the_second_site_goes_to_the_first() {
+    let office = Office::of(&["barn", "south"], Ok((201, json!({"success": true, "sequence": APPLIED}))));
+    let session = office.add("Otto", Role::Operator).await;
+    let answer = office.send_own(PATH, &MOVE, &session).await;
+    let to = format!("/sites/barn/animals/3?corrected={APPLIED}");
+    assert_eq!((answer.status, answer.header(header::LOCATION)), (StatusCode::SEE_OTHER, to.as_str()));
+    assert_eq!(office.sent()[0].0, "barn");
+}

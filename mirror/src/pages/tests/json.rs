@@ -95,7 +95,7 @@ async fn a_search_finds_a_tag_in_any_notation() {
         ("e2801160600002044310b2e2", "/animals/2"),
         ("1", "/animals/3"),
         ("0900000000000003", "/animals/3"),
-        ("LOT+7%2FA", "/batches/LOT%207%2FA"),
+        ("LOT+7%2FA", "/lots/LOT%207%2FA"),
     ] {
         let response = get(&office(), &format!("/search?q={q}"), "application/json").await;
         assert_eq!((response.status, response.header(header::LOCATION)), (StatusCode::SEE_OTHER, path), "{q}");

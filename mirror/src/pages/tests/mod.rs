@@ -11,6 +11,7 @@ mod html;
 mod json;
 mod live;
 mod login;
+mod owners;
 mod search;
 mod sites;
 mod users;
@@ -115,6 +116,8 @@ struct TestOffice {
     /// Arrivals of the latest changes.
     arrivals: Arrivals,
     diverged: Option<Divergent>,
+    /// Changes that only kept copies hold.
+    only_here: Option<u64>,
     /// Ends the sites.
     shutdown: ShutdownTrigger,
     catalogs: Arc<Catalogs>,
@@ -133,6 +136,7 @@ impl TestOffice {
             findings: Vec::new(),
             arrivals: Arrivals::default(),
             diverged: None,
+            only_here: Some(0),
             shutdown: ShutdownTrigger::default(),
             catalogs: Arc::default(),
         }
@@ -142,6 +146,10 @@ impl TestOffice {
 impl Office for TestOffice {
     fn sites(&self) -> Vec<String> {
         self.sites.iter().map(ToString::to_string).collect()
+    }
+
+    fn first_site(&self) -> Option<String> {
+        self.sites.first().map(ToString::to_string)
     }
 
     fn reader(&self, _: &str) -> Result<Reader, NotServedError> {
@@ -186,6 +194,7 @@ impl Office for TestOffice {
             arrivals: self.arrivals.clone(),
             stopped_because: self.diverged.map(|both| both.how.to_string()),
             diverged: self.diverged,
+            only_here: self.only_here,
             blocked: None,
             copied: (link == LinkState::Copying).then_some((12_000, 1_000_000)),
             opening,

@@ -57,7 +57,7 @@ async fn an_animal_is_found_in_any_spelling_of_its_tags_and_by_their_last_signs(
     leads_to(&office, "982000196588496", "/animals/4").await;
     leads_to(&office, "41", "/animals/2").await;
     leads_to(&office, "h007", "/animals/4").await;
-    leads_to(&office, "north7", "/batches/NORTH%207").await;
+    leads_to(&office, "north7", "/lots/NORTH%207").await;
     leads_to(&office, "p12", "/animals?show=yard&pen=P%2012").await;
 }
 
@@ -68,7 +68,7 @@ async fn all_meanings_are_listed_with_what_they_matched() {
     assert_eq!(found["animals"][0]["id"], 2);
     assert_eq!(found["animals"][0]["matched"], json!(["end of current LF tag 124000224161433"]));
     assert_eq!(found["groups"][0]["kind"], "lot");
-    assert_eq!(found["groups"][0]["path"], "/batches/161433");
+    assert_eq!(found["groups"][0]["path"], "/lots/161433");
     // A visual tag and a pen.
     let found = json_of(&office, "/search?q=H006").await;
     assert_eq!((&found["animals"][0]["matched"], &found["groups"][0]["kind"]), (&json!(["visual tag"]), &json!("pen")));
@@ -78,7 +78,7 @@ async fn all_meanings_are_listed_with_what_they_matched() {
 #[tokio::test]
 async fn a_page_of_meanings_names_each() {
     let page = html_of(&yard(), "/search?q=161433").await;
-    for part in ["end of current LF tag 124000224161433", "/animals/2", "H 006", "/batches/161433", "Lot"] {
+    for part in ["end of current LF tag 124000224161433", "/animals/2", "H 006", "/lots/161433", "Lot"] {
         assert!(page.contains(part), "{part}: {page}");
     }
 }

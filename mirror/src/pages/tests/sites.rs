@@ -29,7 +29,7 @@ async fn links_stay_within_the_site() {
 }
 
 #[tokio::test]
-async fn with_several_sites_the_first_page_lists_them_and_other_pages_ask_for_one() {
+async fn with_several_sites_the_first_page_lists_them_and_programs_are_asked_for_one() {
     let office = office_of(&["north barn", "south"], true);
     let first = get(&office, "/", BROWSER).await;
     assert!(first.body.contains("href=\"/sites/north%20barn\"") && first.body.contains("href=\"/sites/south\""));
@@ -119,4 +119,53 @@ async fn the_first_page_shows_the_barns_that_have_not_paired_yet() {
         let json = get(&office, "/", "application/json").await.json();
         assert_eq!((&json["prepared"][0]["name"], &json["prepared"][1]["expired"]), (&json!("north"), &json!(true)));
     }
+}
+
+/// Catches a link in somebody's mail that leads nowhere since a second barn was paired.
+#[tokio::test]
+async fn links_from_before_the_second_site_lead_to_the_first() {
+    let office = office_of(&["north barn", "south"], true);
+    for path in ["/animals/3", "/animals?show=yard&pen=P%201", "/batches/LOT1", "/payloads.csv", "/status"] {
+        let old = get(&office, path, BROWSER).await;
+        let to = format!("/sites/north%20barn{path}");
+        assert_eq!((old.status, old.header(header::LOCATION)), (StatusCode::SEE_OTHER, to.as_str()));
+        assert_eq!(get(&office, &to, BROWSER).await.status, StatusCode::OK, "{path}");
+        assert_eq!(get(&office, path, "application/json").await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert_eq!(get(&office, "/animals/999", BROWSER).await.header(header::LOCATION), "/sites/north%20barn/animals/999");
+}
+
+/// Catches an animal of two sites that nobody knows to be one. The sites of this office have the same herd.
+#[tokio::test]
+async fn an_animal_is_linked_to_itself_at_other_sites_by_a_whole_tag() {
+    let office = office_of(&["north", "south"], true);
+    let page = html_of(&office, "/sites/north/animals/2").await;
+    assert!(page.contains("<a href=\"/sites/south/animals/2\"><bdi>south</bdi></a>"), "{page}");
+    let page = html_of(&office, "/sites/north/animals/9").await;
+    assert!(!page.contains("/sites/south/animals"), "LF1 and UHF1 are no numbers of the world: {page}");
+    assert!(!html_of(&office_of(&["north"], true), "/animals/2").await.contains("At other sites"));
+}
+
+#[tokio::test]
+async fn the_search_looks_at_every_site() {
+    let office = office_of(&["north", "south"], true);
+    let page = html_of(&office, "/search?q=LF1").await;
+    for path in ["/sites/north/animals/9", "/sites/south/animals/9"] {
+        assert!(page.contains(&format!("<a href=\"{path}\">")), "{path}: {page}");
+    }
+    assert!(page.contains("<form role=\"search\" action=\"/search\""), "{page}");
+    let found = get(&office, "/search?q=LF1", "application/json").await.json();
+    assert_eq!((&found["sites"][1]["site"], &found["sites"][1]["animals"][0]["id"]), (&json!("south"), &json!(9)));
+    assert_eq!(found["not_searched"], json!([]));
+    let none = get(&office, "/search?q=nobody", BROWSER).await;
+    assert!(none.status == StatusCode::NOT_FOUND && none.body.contains("Nothing found"), "{}", none.body);
+    assert_eq!(get(&office, "/search?q=", BROWSER).await.status, StatusCode::BAD_REQUEST);
+    assert!(html_of(&office, "/").await.contains("<form role=\"search\" action=\"/search\""));
+}
+
+/// Catches a search that says "nothing" of a site that it has not looked at.
+#[tokio::test]
+async fn a_site_without_a_copy_is_said_not_to_be_searched() {
+    let page = html_of(&office_of(&["north", "south"], false), "/search?q=LF1").await;
+    assert!(page.contains("<bdi>north</bdi> was not searched: the first copy"), "{page}");
 }

@@ -11,7 +11,7 @@ use herd::clock::SystemClock;
 use herd::randomness::SeededRandomness;
 use herd::store::{LocalFile, MemoryDisk};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use service::door::keys::KeyRing;
+use service::door::keys::{KeyRing, Scope};
 use std::sync::Arc;
 use tower::ServiceExt as _;
 
@@ -21,6 +21,7 @@ const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
 struct Office {
     disk: MemoryDisk,
     people: Arc<People>,
+    keys: Arc<KeyRing>,
     router: Router,
 }
 
@@ -34,7 +35,8 @@ impl Office {
         let clock = Arc::new(SystemClock::default());
         let keys = KeyRing::load(local.clone(), clock.clone(), SeededRandomness::new(2)).unwrap();
         let people = Arc::new(People::load(local, clock, SeededRandomness::new(1)).unwrap());
-        Self { disk, router: users_routes(Browsers::new(people.clone(), 5000), Arc::new(keys)), people }
+        let keys = Arc::new(keys);
+        Self { disk, router: users_routes(Browsers::new(people.clone(), 5000), keys.clone()), people, keys }
     }
 
     /// Adds a user, and returns the token of a session of theirs.
@@ -124,7 +126,7 @@ async fn only_owners_see_and_change_users() {
         let (status, to, _) = office.get(&[("cookie", cookie)]).await;
         assert_eq!((status, to.as_deref()), (StatusCode::SEE_OTHER, Some("/login?next=%2Fusers")));
         let (status, to, _) = office.post(&fields, &[OWN, ("cookie", cookie)]).await;
-        assert_eq!((status, to.as_deref()), (StatusCode::SEE_OTHER, Some("/login?next=/users")));
+        assert_eq!((status, to.as_deref()), (StatusCode::SEE_OTHER, Some("/login?next=%2Fusers")));
     }
     assert!(office.role("Otto").is_some());
 }
@@ -213,4 +215,53 @@ async fn a_removal_that_is_not_on_disk_says_what_holds_now() {
         assert!(page.contains(words), "{page}");
         assert!(office.people.session(&session).is_none());
     }
+}
+
+/// Catches a key that is shown again, one that may do more than read, and one that works after it was revoked.
+#[tokio::test]
+async fn an_owner_makes_and_revokes_a_read_key() {
+    let office = Office::new();
+    let owner = office.add("Ana", Role::Owner).await;
+    let make = [("action", "add_key"), ("name", "scale-house")];
+    let (status, _, page) = office.post_own(&make, &owner).await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    let secret = page.split("<code>hxb_").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let keys = || office.keys.list().iter().map(|key| (key.name.clone(), key.scopes.clone())).collect::<Vec<_>>();
+    assert_eq!(keys(), [("scale-house".to_owned(), [Scope::Read].into())]);
+    let (_, _, page) = office.get(&[("cookie", &cookie(&owner))]).await;
+    assert!(page.contains("scale-house") && !page.contains(&secret), "{page}");
+
+    for (name, status) in [("scale-house", StatusCode::CONFLICT), ("a b", StatusCode::BAD_REQUEST)] {
+        let (answered, _, page) = office.post_own(&[("action", "add_key"), ("name", name)], &owner).await;
+        assert_eq!(answered, status, "{page}");
+        assert!(
+            page.contains(&format!("value=\"{name}\"")) && !page.contains("<code>hxb_"),
+            "what was typed stays: {page}"
+        );
+    }
+    let revoke = [("action", "revoke_key"), ("name", "scale-house")];
+    let done = (StatusCode::SEE_OTHER, Some("/users".to_owned()), String::new());
+    assert_eq!(office.post_own(&revoke, &owner).await, done);
+    assert_eq!(keys(), []);
+    assert_eq!(office.post_own(&revoke, &owner).await.0, StatusCode::NOT_FOUND);
+    let operator = office.add("Otto", Role::Operator).await;
+    assert_eq!(office.post_own(&make, &operator).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(keys(), []);
+}
+
+/// Catches a link that stops working because the answer that shows it was loaded again.
+#[tokio::test]
+async fn an_answer_that_is_loaded_again_takes_back_no_link() {
+    let office = Office::new();
+    let owner = office.add("Ana", Role::Owner).await;
+    office.add("Ben", Role::Viewer).await;
+    let (_, _, page) = office.get(&[("cookie", &cookie(&owner))]).await;
+    let form_key = page.split("name=\"form_key\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let fields = [("action", "link"), ("name", "Ben"), ("form_key", form_key.as_str())];
+    let (_, _, page) = office.post_own(&fields, &owner).await;
+    let code = page.split("welcome?code=").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let (status, _, page) = office.post_own(&fields, &owner).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{page}");
+    assert!(page.contains("and it still works") && !page.contains(&form_key), "the page has another text: {page}");
+    office.choose(&code).await;
 }
