@@ -42,13 +42,20 @@ export class Walk {
     if (this.#session) return;
     const person = await this.stranger();
     await chooseFirstPassword(person, this.yard.setupLink());
+    await person.startAt("/");
     await this.pair(person);
     await this.remember(person);
   }
 
-  /** Pairs the barn, and waits until the office has made its index of the copy. */
+  /** Pairs the barn on the page for that, and waits until the office has made its index of the copy. */
   async pair(person) {
-    await this.yard.pair();
+    await pairByPasting(person, this.yard.barn);
+    await this.untilIndexed(person);
+  }
+
+  /** Waits until the office has what the barn has, and its index of that. */
+  async untilIndexed(person) {
+    await this.yard.waitUntilLive();
     const { request } = person.page;
     await until("the office has its figures", async () => (await request.get(`${this.yard.address}/pens`)).status() !== 503);
   }
@@ -104,6 +111,15 @@ export async function chooseFirstPassword(person, link) {
   const { page } = person;
   await person.fill(page.getByLabel("Name"), OWNER);
   await choosePassword(person);
+}
+
+/** Pastes the line of a barn on the page for pairing, and sends it. The window is then at the page of the site. */
+export async function pairByPasting(person, barn) {
+  const { page } = person;
+  await person.follow(page.getByRole("link", { name: "Pair a barn" }));
+  await person.fill(page.getByLabel("Pairing line"), barn.secret(["pair"]));
+  await person.fill(page.getByLabel("Reason"), "the yard opens");
+  await person.follow(page.getByRole("button", { name: "Pair" }));
 }
 
 async function choosePassword(person) {

@@ -1,7 +1,7 @@
 // A barn with a herd, and an office that is paired with it: both as the shipped programs.
 
 import { execFileSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { cpSync, mkdirSync, renameSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
 import { Program, freePort } from "./program.mjs";
@@ -43,7 +43,7 @@ export class Yard {
    */
   async start(reads) {
     this.#record(this.barn, reads);
-    this.ingestKey = this.barn.secret(["key", "add", "scale-house", "--scope", "ingest"]);
+    addIngestKey(this.barn);
     await this.barn.start();
     await this.office.start();
   }
@@ -53,25 +53,30 @@ export class Yard {
     execFileSync(join(this.programs, "herdlinx-record"), [barn.directory], { input, stdio: ["pipe", "ignore", "inherit"] });
   }
 
-  /** Pairs the office with the barn by the commands, and waits until it has copied everything. */
-  async pair() {
-    this.#add(SITE, this.barn);
-    await this.waitUntilLive();
-  }
-
-  #add(site, barn) {
-    this.office.run(["add", "--name", site, "-"], `${barn.secret(["pair"])}\n`);
-  }
-
-  /** Starts another barn with these reads, and pairs the office with it. */
+  /** Starts another barn with these reads. */
   async addBarn(site, reads) {
     const barn = await this.#newBarn(site);
     this.others.push(barn);
     this.#record(barn, reads);
     // The first command makes the barn's own file; it could not tell a missing one from a lost one beside a log.
-    barn.secret(["key", "add", "scale-house", "--scope", "ingest"]);
+    addIngestKey(barn);
     await barn.start();
-    this.#add(site, barn);
+    return barn;
+  }
+
+  /** Stops a barn and keeps its files as they are, for `putOldFilesBack`. */
+  async copyFiles(barn) {
+    await barn.stop();
+    cpSync(barn.directory, `${barn.directory}-old`, { recursive: true });
+    await barn.start();
+  }
+
+  /** Starts a barn again with the files that were kept, as with the card of before. */
+  async putOldFilesBack(barn) {
+    await barn.stop();
+    renameSync(barn.directory, `${barn.directory}-new`);
+    renameSync(`${barn.directory}-old`, barn.directory);
+    await barn.start();
   }
 
   /** Waits until the office has what the barn has, and gets more as it comes. */
@@ -93,16 +98,16 @@ export class Yard {
   }
 
   /**
-   * Delivers a payload at the barn over HTTPS, as a reader does.
+   * Delivers a payload at a barn over HTTPS, as a reader does.
    *
    * @returns {Promise<{ status: number, body: any }>}
    */
-  async deliver(payload) {
+  async deliver(payload, barn = this.barn) {
     const body = JSON.stringify({ payload });
-    const headers = { "Content-Type": "application/json", "X-API-Key": this.ingestKey, "Content-Length": Buffer.byteLength(body) };
-    const options = { method: "POST", headers, ca: this.barn.certificate, agent: false, timeout: 10_000 };
+    const headers = { "Content-Type": "application/json", "X-API-Key": barn.ingestKey, "Content-Length": Buffer.byteLength(body) };
+    const options = { method: "POST", headers, ca: barn.certificate, agent: false, timeout: 10_000 };
     return new Promise((resolve, reject) => {
-      const call = request(`https://localhost:${this.barn.port}/api/lora/receive`, options, (response) => {
+      const call = request(`https://localhost:${barn.port}/api/lora/receive`, options, (response) => {
         let text = "";
         response.setEncoding("utf8");
         response.on("data", (part) => (text += part));
@@ -126,6 +131,10 @@ export class Yard {
   get #programs() {
     return [this.office, this.barn, ...this.others];
   }
+}
+
+function addIngestKey(barn) {
+  barn.ingestKey = barn.secret(["key", "add", "scale-house", "--scope", "ingest"]);
 }
 
 function newDirectory(work, name) {

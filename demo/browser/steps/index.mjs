@@ -2,9 +2,11 @@
 
 import * as corrections from "./corrections.mjs";
 import * as entry from "./entry.mjs";
+import * as histories from "./histories.mjs";
 import * as hostile from "./hostile.mjs";
 import * as jobs from "./jobs.mjs";
 import * as keyboard from "./keyboard.mjs";
+import * as keys from "./keys.mjs";
 import * as lists from "./lists.mjs";
 import * as live from "./live.mjs";
 import * as looks from "./looks.mjs";
@@ -32,5 +34,7 @@ export const STEPS = [
   { name: "keyboard", run: keyboard.run },
   { name: "looks", run: looks.run },
   { name: "hostile", run: hostile.run },
+  { name: "keys", run: keys.run },
   { name: "sites", run: sites.run },
+  { name: "histories", run: histories.run },
 ];
