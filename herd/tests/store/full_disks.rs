@@ -12,7 +12,7 @@ use herd::store::{Incoming, LOG_FILE, MemoryDisk, Receipt, Store, TABLES_FILE};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// How a process ends.
+/// End of a process.
 #[derive(Clone, Copy, Debug)]
 enum End {
     /// It stops, and leaves for later what can wait.
