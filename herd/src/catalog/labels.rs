@@ -97,12 +97,12 @@ impl Labels {
     /// Returns the first text of each group, in natural order.
     fn names(&self) -> Vec<Text> {
         let mut is_new = vec![true; self.groups()];
-        let first = |group: &u32| is_new.get_mut(*group as usize).is_some_and(std::mem::take);
-        let groups = self.groups.iter().skip(1).map(first);
-        let texts = self.texts.iter().zip(&self.keys).skip(1);
-        let mut names: Vec<_> = texts.zip(groups.collect::<Vec<_>>()).filter(|(_, is_first)| *is_first).collect();
-        names.sort_by_key(|((text, key), _)| (**key, *text));
-        names.into_iter().map(|((text, _), _)| text.clone()).collect()
+        let mut is_first = |group: u32| is_new.get_mut(group as usize).is_some_and(std::mem::take);
+        let groups: Vec<_> = self.groups.iter().skip(1).map(|group| is_first(*group).then_some(*group)).collect();
+        let labels = self.texts.iter().skip(1).zip(groups);
+        let mut names: Vec<_> = labels.filter_map(|(text, group)| Some((self.group_key(group?), text))).collect();
+        names.sort_unstable();
+        names.into_iter().map(|(_, text)| text.clone()).collect()
     }
 
     /// Returns the number of groups, including that of no label.

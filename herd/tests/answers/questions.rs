@@ -60,6 +60,7 @@ const NOT_ASKED: &[(&str, &str)] = &[
     ("Store::head", "that of the reader"),
     ("Store::last_boot", "a clock reading of the log"),
     ("Store::readmit", "a history without losses has none; the tests of a recovery claim what comes back"),
+    ("Store::mend", "a log without damage has no row to mend"),
     ("Store::open_replica", "the replica does it"),
     ("Store::open_source", "the source does it"),
     ("Store::open_source_after", "the source does it"),

@@ -161,7 +161,7 @@ fn same(one: &str, other: &str) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(property::cases(300))]
+    #![proptest_config(property::cases(100))]
 
     #[test]
     fn following_changes_equals_building_anew(steps in histories(70), sizes in vec(1_usize..9, 1..4)) {
