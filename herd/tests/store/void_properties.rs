@@ -69,7 +69,8 @@ proptest! {
     /// Later events are decided again, so this claims that a second decision equals the first.
     ///
     /// Not claimed if an operator merges the animal while the event is its last change: the merged animal has the status of
-    /// the one that was touched last.
+    /// the one that was touched last. Nor if the event that brought the tag is moved into an era behind this one, which has
+    /// brought the tag then.
     #[test]
     fn voiding_an_event_without_effect_changes_nothing(
         steps in steps(40), at in any::<Index>(), tag in select(vec!["lf:A", "lf:B", "lf:C", "epc:U1", "epc:U2", "epc:U3"]),
@@ -91,6 +92,9 @@ proptest! {
             }
         }
         let before = paper.herd();
+        if before.tags.values().any(|held| held.since == brought_nothing) {
+            return Ok(());
+        }
         prop_assert!(paper.step(&voiding(brought_nothing.0), &rules).is_some());
         let after = paper.herd();
         all_hold(&after).map_err(TestCaseError::fail)?;
