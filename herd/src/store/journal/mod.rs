@@ -2,7 +2,8 @@
 //!
 //! A commit writes one record and syncs it. The file has two segments, which are used in turn. When a segment is full, and
 //! in quiet minutes, at a start and at a clean shutdown if the disk has room, `log.redb` takes over the rows in one durable
-//! transaction. Only then does the next record go to the other segment. `record` has the bytes, `recovery` what a start makes of them.
+//! transaction. Only then does the next record go to the other segment. `record` has the bytes, `recovery` what a start
+//! makes of them.
 //!
 //! # Decisions
 //!
