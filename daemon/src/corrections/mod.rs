@@ -45,15 +45,14 @@ pub struct Corrections {
     pub shutdown: Shutdown,
 }
 
-/// Returns the routes: corrections for keys of scope correct or admin, reprocessing for keys of scope admin.
+/// Returns the routes, for keys of scope correct or admin. Who may accept a rejected payload by a correction may reprocess it too.
 pub fn router(corrections: Corrections, authenticator: &Arc<dyn Authenticator>) -> Router {
-    let correct = Router::new()
+    let routes = Router::new()
         .route("/api/corrections", post(correct))
         .layer(DefaultBodyLimit::max(MAX_ORDER_BYTES))
-        .with_state(corrections.clone());
-    let reprocess = Router::new().route("/api/lora/process", post(reprocess)).with_state(corrections);
-    let correct = require(authenticator.clone(), Scope::Correct).or(Scope::Admin).protect(correct);
-    correct.merge(require(authenticator.clone(), Scope::Admin).protect(reprocess))
+        .route("/api/lora/process", post(reprocess))
+        .with_state(corrections);
+    require(authenticator.clone(), Scope::Correct).or(Scope::Admin).protect(routes)
 }
 
 async fn correct(

@@ -159,13 +159,14 @@ async fn a_body_over_its_limit_gets_413_and_a_query_gets_400() {
 }
 
 #[tokio::test]
-async fn corrections_need_correct_or_admin_and_reprocessing_needs_admin() {
+async fn corrections_and_reprocessing_need_correct_or_admin() {
     let door = door_with(DiskGauge::plenty());
     let animal = door.record("hxb:L1:A:U1").await;
     let order = order("k1", &json!({"kind": "died", "animal": animal})).to_string();
     assert_eq!(door.send("/api/corrections", &door.read_key, order.clone()).await.0, 403);
     assert_eq!(door.send("/api/corrections", &door.admin_key, order).await.0, 201);
-    assert_eq!(door.send("/api/lora/process", &door.correct_key, String::new()).await.0, 403);
+    assert_eq!(door.send("/api/lora/process", &door.read_key, String::new()).await.0, 403);
+    assert_eq!(door.send("/api/lora/process", &door.correct_key, String::new()).await.0, 200);
     assert_eq!(door.reprocess("").await.0, 200);
 }
 

@@ -111,6 +111,39 @@ export async function run(walk, claim) {
     const missing = [OWNER, "the gate stood on the scale", "P2 was full", "P21"].filter((word) => !text.includes(word));
     equal("missing on the page", missing, []);
   });
+  await claim("a rejected read is an event after a merge, once it is reprocessed on the page of reads", async () => {
+    await yard.deliver("hxb:TWINS:LF771:UHF771");
+    await yard.deliver("hxb:TWINS:LF772:UHF772");
+    const { body } = await yard.deliver("hxb:TWINS:LF771:UHF772");
+    equal("the barn's answer", body.success, false);
+    const id = async (tag) => {
+      await until(`${tag} is found`, async () => {
+        await person.startAt(`/search?q=${tag}`);
+        return /\/animals\/\d+$/.test(new URL(page.url()).pathname);
+      });
+      return new URL(page.url()).pathname.split("/").at(-1);
+    };
+    const absorbed = await id("LF772");
+    await id("LF771");
+    const form = await unfold(person, "Merge another animal");
+    await person.fill(form.getByLabel("Id of the other animal"), absorbed);
+    await send(person, form, "Merge another animal", "one animal, read twice");
+    await waitUntilApplied(person);
+    await person.startAt("/");
+    await person.follow(page.getByRole("navigation").getByRole("link", { name: "Reads", exact: true }));
+    await person.follow(page.locator("nav.choices a", { hasText: "Rejected" }));
+    const reprocess = await unfold(person, "Reprocess rejected payloads");
+    await person.follow(reprocess.getByRole("button", { name: "Reprocess" }));
+    const told = await page.getByRole("status").filter({ hasText: "judged again" }).innerText();
+    ensure(/\b1 is an event now/.test(told), `the page says: ${told}`);
+    const event = page.locator("main a[href*='/payloads/']").first();
+    const path = await event.getAttribute("href");
+    await until("the read is an event", async () => {
+      await person.startAt(path);
+      return (await person.text()).includes("LF771:UHF772") && !(await person.text()).includes("Rejected");
+    });
+    return `"${told}", ${person.count}`;
+  });
   await until("the office follows the barn", () => yard.waitUntilLive().then(() => true));
 }
 

@@ -25,7 +25,7 @@ const CORRECTED: [Outcome; 5] = [LogIn, Refused, Refused, LetIn, LetIn];
 const MANAGED: [Outcome; 5] = [LogIn, Refused, Refused, Refused, LetIn];
 
 /// The forms of all pages: path, action, further fields, outcomes. Animal and batch 2 are those of the first payload.
-const FORMS: [Row; 16] = [
+const FORMS: [Row; 19] = [
     ("/animals/2/correct", "weigh", &[("weight", "250"), ("weighed_at", "2026-01-01T08:00")], CORRECTED),
     ("/animals/2/correct", "reweigh", &[("weight", "250"), ("weighing", "3")], CORRECTED),
     ("/animals/2/correct", "retag", &[("kind", "lf"), ("tag", "982000123456789")], CORRECTED),
@@ -37,6 +37,9 @@ const FORMS: [Row; 16] = [
     ("/batches/by-id/2/correct", "close_batch", &[], CORRECTED),
     ("/payloads/3/correct", "void", &[], CORRECTED),
     ("/payloads/3/correct", "accept", &[], CORRECTED),
+    ("/payloads/reprocess", "reprocess", &[], CORRECTED),
+    ("/pair", "pair", &[("line", "herdlinx:1:abc")], MANAGED),
+    ("/status/copy", "keep", &[("choice", "keep_old")], MANAGED),
     ("/users", "add", &[("name", "Nina"), ("role", "viewer")], MANAGED),
     ("/users", "change_role", &[("name", "Nina"), ("role", "viewer")], MANAGED),
     ("/users", "link", &[("name", "Nina")], MANAGED),

@@ -83,6 +83,8 @@ fn rows() -> Vec<Row> {
             .at("/batches/by-id/3/correct"),
         form("/payloads/{sequence}/correct", OPERATORS, "form_token=FORM_TOKEN&action=void&key=k4&reason=seen")
             .at("/payloads/5/correct"),
+        get("/payloads/reprocess", Permission::Anyone),
+        form("/payloads/reprocess", OPERATORS, "form_token=FORM_TOKEN&after=0"),
         form("/status/copy", OWNERS, "form_token=FORM_TOKEN&choice=accept_barn&reason="),
     ];
     let of_office = [

@@ -1,4 +1,5 @@
-//! Corrections at the office: an order is validated here, forwarded to the barn, and answered with the barn's response.
+//! Corrections at the office: an order is validated here, forwarded to the barn, and answered with the barn's response. So is the
+//! request of a page to reprocess what the barn rejected.
 //!
 //! - The order is forwarded byte for byte, and is neither stored nor retried here. A queue at the office would be a
 //!   second source of truth beside the barn's log, and an order carried out a day later is one that nobody means any
@@ -40,6 +41,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use herd::correction::{CorrectionOrder, MAX_ORDER_BYTES};
+use herd::position::Sequence;
 use service::door::auth::{Access, Authenticator, Caller, require};
 use service::door::keys::Scope;
 use service::door::reply::{ApiError, NoQuery, RawJson, method_not_allowed};
@@ -48,6 +50,8 @@ use tokio::sync::Semaphore;
 
 /// Path of corrections, at the barn and at the office.
 const CORRECTIONS_PATH: &str = "/api/corrections";
+/// Path at the barn on which rejected payloads are reprocessed.
+const REPROCESS_PATH: &str = "/api/lora/process";
 /// Maximum number of orders at a time. An office has few operators.
 const MAX_CONCURRENT_ORDERS: usize = 16;
 /// Limits of a forwarded order. Its response is a short text.
@@ -61,6 +65,15 @@ pub(crate) trait Orders: Send + Sync {
         site: &'a str,
         user: &'a UserName,
         order: &'a CorrectionOrder,
+    ) -> BoxFuture<'a, Result<BarnResponse, ApiError>>;
+
+    /// Has the barn of a site reprocess its rejected payloads after a sequence, and returns the barn's response. The barn
+    /// limits the number of payloads. To send it twice does no harm.
+    fn reprocess<'a>(
+        &'a self,
+        site: &'a str,
+        user: &'a UserName,
+        after: Sequence,
     ) -> BoxFuture<'a, Result<BarnResponse, ApiError>>;
 }
 
@@ -122,6 +135,16 @@ impl Orders for Forwarder {
         };
         forwarding.boxed()
     }
+
+    fn reprocess<'a>(
+        &'a self,
+        site: &'a str,
+        user: &'a UserName,
+        after: Sequence,
+    ) -> BoxFuture<'a, Result<BarnResponse, ApiError>> {
+        let path = format!("{REPROCESS_PATH}?after={after}");
+        async move { self.post(site, &format!("user {user}"), &path, Bytes::new()).await }.boxed()
+    }
 }
 
 impl Forwarder {
@@ -151,22 +174,23 @@ impl Forwarder {
         bytes: Bytes,
     ) -> Result<BarnResponse, ApiError> {
         order.checked(caller).map_err(|error| ApiError::bad_request(error.to_string()))?;
+        self.post(site, caller, CORRECTIONS_PATH, bytes).await
+    }
+
+    /// Sends a body to the barn of a site, if the site is followed.
+    async fn post(&self, site: &str, caller: &str, path: &str, body: Bytes) -> Result<BarnResponse, ApiError> {
         let status = self.sites.status(site).ok_or_else(|| response::unknown_site(site))?;
         if status.stopped_because.is_some() {
             return Err(response::not_followed());
         }
         let _permit = self.permits.try_acquire().map_err(|_| response::busy())?;
-        self.post(site, caller, bytes).await
-    }
-
-    async fn post(&self, site: &str, caller: &str, order: Bytes) -> Result<BarnResponse, ApiError> {
         let link = self.sites.link(site).await.map_err(|error| response::no_link(site, &error))?;
-        let outcome = link.post(CORRECTIONS_PATH, order, self.bounds).await;
+        let outcome = link.post(path, body, self.bounds).await;
         match &outcome {
             Ok(response) => {
-                tracing::info!(site, caller, status = response.status, "correction forwarded");
+                tracing::info!(site, caller, path, status = response.status, "order forwarded");
             }
-            Err(error) => tracing::warn!(site, caller, %error, "correction not answered by the barn"),
+            Err(error) => tracing::warn!(site, caller, path, %error, "order not answered by the barn"),
         }
         response::from_outcome(outcome)
     }

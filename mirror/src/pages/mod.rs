@@ -60,6 +60,7 @@ mod pens;
 mod reads;
 mod request;
 mod search;
+mod senders;
 mod site_request;
 mod sites_list;
 mod status;

@@ -10,6 +10,7 @@
 
 use super::error::query_error;
 use super::format;
+use super::forms::{ReprocessForm, may_reprocess};
 use super::frame::Section;
 use super::list::{List, csv_file};
 use super::page::PageContent;
@@ -217,6 +218,8 @@ struct ReadsContent {
     readers: Vec<String>,
     totals: TotalsView,
     list: List<PayloadView>,
+    /// The form that reprocesses rejected payloads, where they are listed.
+    reprocess: Option<ReprocessForm>,
 }
 
 impl PageContent for ReadsContent {
@@ -300,7 +303,10 @@ fn read_list(site: &SiteRequest) -> Result<ReadsContent, ApiError> {
         None => walk(&snapshot, ranges, &filter, before, limit)?,
     };
     let totals = snapshot.totals().map_err(query_error)?;
+    let operator = may_reprocess(site.request.user.as_ref());
+    let operator = operator.filter(|_| filter.outcome == Outcome::Error && totals.rejected > 0);
     Ok(ReadsContent {
+        reprocess: operator.map(|user| ReprocessForm::new(&site.prefix, user, 0)),
         prefix: site.prefix.clone(),
         zone: site.conventions.zone.clone(),
         limit: limit.entries() as u64,

@@ -15,7 +15,7 @@ use super::page::{Page, PageContent, redirect};
 pub(super) use super::paths::{path_segment, query_value, site_prefix};
 use super::request::PageRequest;
 use super::streams::Streams;
-use crate::people::{People, SignIn};
+use crate::people::{LoggedIn, People, SignIn};
 use crate::sites::{Catalogs, Office, SiteDetails, SiteStatus};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -133,6 +133,13 @@ impl PagesState {
             state: self.clone(),
             site,
         })
+    }
+
+    /// Returns the frame of a page of a site that shows nothing of its copy, for a user.
+    pub(super) fn frame(&self, site: &str, prefix: &str, user: LoggedIn) -> Result<Frame, ApiError> {
+        let (now_us, zone) = (self.now_us(), &self.conventions.zone);
+        let site = SiteFrame::new(&self.status(site)?, prefix, &self.office.sites(), (None, None), (now_us, zone));
+        Ok(Frame { site: Some(site), ..Frame::without_site("") }.of(Some(user)).rendered_at(now_us, zone))
     }
 
     /// Looks into the catalog of a site, as [`SiteRequest::catalog`] does.

@@ -8,14 +8,13 @@ use super::{RETRY_AFTER_S, VIEWERS_LOOK, draw_key, may_correct};
 use crate::corrections::BarnResponse;
 use crate::pages::conventions::Conventions;
 use crate::pages::format::without_keys;
-use crate::pages::frame::{Frame, SiteFrame};
+use crate::pages::frame::Frame;
 use crate::pages::login::sentence;
 use crate::pages::media_type::MediaType;
 use crate::pages::page::{Page, as_refusal};
 use crate::pages::request::PageRequest;
 use crate::pages::site_request::PagesState;
 use crate::people::LoggedIn;
-use crate::sites::SiteStatus;
 use askama::Template;
 use axum::response::{IntoResponse as _, Response};
 use herd::randomness::RandomnessError;
@@ -48,10 +47,11 @@ struct CorrectionContent {
 /// A form that was sent by a user who may correct.
 pub(super) struct Draft {
     pub(super) media_type: MediaType,
-    pub(super) site: SiteStatus,
-    /// Names of all sites of the office.
-    sites: Vec<String>,
+    /// Name of the site.
+    pub(super) site: String,
     prefix: String,
+    /// Frame of the page that shows the form again.
+    frame: Frame,
     pub(super) of: Subject,
     /// Path of the page that the form is on.
     pub(super) path: String,
@@ -59,7 +59,6 @@ pub(super) struct Draft {
     pub(super) typed: Typed,
     pub(super) user: LoggedIn,
     pub(super) conventions: Conventions,
-    now_us: i64,
 }
 
 impl Draft {
@@ -77,8 +76,8 @@ impl Draft {
         let (site, prefix) = pages.site_of_page(request)?;
         Ok(Self {
             media_type: request.media_type,
-            site: pages.status(&site)?,
-            sites: pages.office.sites(),
+            frame: pages.frame(&site, &prefix, user.clone())?,
+            site,
             path: format!("{prefix}{}", of.path()),
             prefix,
             of,
@@ -86,7 +85,6 @@ impl Draft {
             typed,
             user,
             conventions: pages.conventions.clone(),
-            now_us: pages.now_us(),
         })
     }
 
@@ -127,14 +125,9 @@ impl Draft {
         let facts = PageFacts::new(&self.conventions);
         let form = ActionForm::new(&self.path, self.action, &self.typed, &facts, key, &self.user.form_token);
         let name = self.of.name();
-        let now = (self.now_us, &self.conventions.zone);
-        let frame = Frame {
-            site: Some(SiteFrame::new(&self.site, &self.prefix, &self.sites, (None, None), now)),
-            section: Some(self.of.section()),
-            ..Frame::without_site(format!("Correct {name}"))
-        };
+        let (title, section) = (format!("Correct {name}"), Some(self.of.section()));
+        let frame = Frame { title, section, ..self.frame.clone() };
         let content = CorrectionContent { path: self.path.clone(), prefix: self.prefix.clone(), name, notice, form };
-        Page { frame: frame.of(Some(self.user.clone())).rendered_at(self.now_us, &self.conventions.zone), content }
-            .html()
+        Page { frame, content }.html()
     }
 }

@@ -20,10 +20,12 @@ mod answer;
 mod draft;
 mod form;
 mod kept;
+mod reprocess;
 mod typed;
 
 pub(super) use action::{Action, Subject};
 pub(super) use form::{Choice, PageFacts};
+pub(super) use reprocess::{ReprocessForm, may_reprocess};
 
 use super::browsers::Browsers;
 use super::conventions::Conventions;
@@ -168,6 +170,7 @@ fn site_routes() -> Router<FormsState> {
         .route("/animals/{id}/correct", form_route("id", Subject::Animal))
         .route("/batches/by-id/{id}/correct", form_route("id", Subject::Batch))
         .route("/payloads/{sequence}/correct", form_route("sequence", Subject::Payload))
+        .route("/payloads/reprocess", reprocess::route())
 }
 
 fn form_route(number: &'static str, subject: fn(u64) -> Subject) -> MethodRouter<FormsState> {
@@ -277,10 +280,10 @@ impl FormsState {
             Ok(order) => order,
             Err(error) => return draft.refuse(&ApiError::bad_request(error.to_string())),
         };
-        match Answer::of(self.orders.send(&draft.site.name, &draft.user.name, &order).await) {
+        match Answer::of(self.orders.send(&draft.site, &draft.user.name, &order).await) {
             Answer::Recorded(sequence) => {
                 self.kept.remove(&draft.user, &draft.path);
-                self.wait_for(&draft.site.name, sequence).await;
+                self.wait_for(&draft.site, sequence).await;
                 Ok(redirect(&format!("{}?corrected={sequence}", draft.path)))
             }
             Answer::Refused(response, reason) => draft.refuse_as_barn(response, reason),

@@ -7,14 +7,15 @@
 //! - **To keep the old copy discards a new one that is being made** (`resync --cancel`). While there is none, the old copy is
 //!   shown anyway, and the log alone has the choice.
 
-use super::{Owners, OwnersOnly, refusal};
+use super::{Owners, refusal};
 use crate::control::{OfficeRequest, OfficeResponse};
 use crate::pages::error::PageError;
 use crate::pages::format;
 use crate::pages::own_form::OwnForm;
 use crate::pages::page::redirect;
 use crate::pages::request::PageRequest;
-use crate::people::LoggedIn;
+use crate::pages::senders::Senders;
+use crate::people::{LoggedIn, Role};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
@@ -26,7 +27,8 @@ use service::door::reply::ApiError;
 
 /// Maximum size of a form: a reason, each byte of which may take three.
 pub(super) const MAX_FORM_BYTES: usize = 8 * 1024;
-const ONLY: OwnersOnly = OwnersOnly {
+const OWNERS: Senders = Senders {
+    least: Role::Owner,
     role: "only an owner of this office chooses between copies of a site",
     key: "an API key does not choose between copies; `herdlinx-mirror resync` does, on the office's machine",
 };
@@ -64,7 +66,7 @@ async fn choose(
         Err(error) => return refuse(error),
     };
     let page = format!("{prefix}/status");
-    let owner = match ONLY.sender(&owners.browsers, &headers, &form.form_token, (media_type, &page)) {
+    let owner = match OWNERS.sender(&owners.browsers, &headers, &form.form_token, (media_type, &page)) {
         Ok(owner) => owner,
         Err(answer) => return *answer,
     };

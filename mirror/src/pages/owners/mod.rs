@@ -11,20 +11,12 @@ mod pairing;
 
 use super::browsers::Browsers;
 use super::conventions::Conventions;
-use super::error::PageError;
-use super::login::{LOGIN_PATH, has_key};
-use super::media_type::MediaType;
-use super::own_form::foreign_form;
-use super::page::redirect;
-use super::paths::query_value;
 use super::site_request::PagesState;
 use crate::control::OfficeRequest;
-use crate::people::{LoggedIn, Role};
 use crate::sites::Office;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::StatusCode;
 use herd::clock::Clock;
 use service::control::{ControlError, Handler};
 use service::door::reply::{ApiError, with_method_fallback};
@@ -32,7 +24,6 @@ use std::sync::Arc;
 
 /// `Retry-After` if the office cannot do its part.
 pub(super) const RETRY_AFTER_S: u32 = 5;
-const OTHER_SESSION: &str = "this form is of another session; open the page again";
 
 /// State of the routes of owners.
 #[derive(Clone)]
@@ -56,48 +47,6 @@ pub(crate) fn owner_routes(
     let routes = routes.layer(DefaultBodyLimit::max(pairing::MAX_FORM_BYTES));
     let owners = Owners { pages: PagesState::new(office, clock, conventions), browsers, commands };
     with_method_fallback(routes.with_state(owners))
-}
-
-/// Refusals of those who are no owners, in words.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct OwnersOnly {
-    /// For a user who is no owner.
-    pub(super) role: &'static str,
-    /// For a program with a key.
-    pub(super) key: &'static str,
-}
-
-impl OwnersOnly {
-    /// Returns the owner who sends a request, `None` for somebody without a session, or the answer to others.
-    pub(super) fn owner(self, browsers: &Browsers, headers: &HeaderMap) -> Result<Option<LoggedIn>, ApiError> {
-        if has_key(headers) {
-            return Err(ApiError::forbidden(self.key));
-        }
-        match browsers.user(headers) {
-            Some(user) if user.role < Role::Owner => Err(ApiError::forbidden(self.role)),
-            user => Ok(user),
-        }
-    }
-
-    /// Returns the owner who sends a form with this text of the session, or the answer to somebody else. `page` is the path to
-    /// which a log-in leads.
-    pub(super) fn sender(
-        self,
-        browsers: &Browsers,
-        headers: &HeaderMap,
-        form_token: &str,
-        (media_type, page): (MediaType, &str),
-    ) -> Result<LoggedIn, Box<Response>> {
-        let refuse = |error| Box::new(PageError { media_type, error }.into_response());
-        match self.owner(browsers, headers).map_err(refuse)? {
-            Some(owner) if owner.owns_form(form_token) => Ok(owner),
-            Some(_) => Err(refuse(foreign_form(OTHER_SESSION))),
-            None if media_type == MediaType::Html => {
-                Err(Box::new(redirect(&format!("{LOGIN_PATH}?next={}", query_value(page)))))
-            }
-            None => Err(refuse(ApiError::unauthorized(self.role))),
-        }
-    }
 }
 
 /// Converts the refusal of a command.

@@ -6,7 +6,7 @@
 //!   session that has ended leads to the log-in without it: the line is still at the barn.
 //! - **The page leads to that of the site**, which says how far the first copy is.
 
-use super::{Owners, OwnersOnly, refusal};
+use super::{Owners, refusal};
 use crate::control::{OfficeRequest, OfficeResponse};
 use crate::pages::error::PageError;
 use crate::pages::format;
@@ -16,7 +16,8 @@ use crate::pages::media_type::MediaType;
 use crate::pages::own_form::OwnForm;
 use crate::pages::page::{Page, PageContent, as_refusal, redirect};
 use crate::pages::paths::site_prefix;
-use crate::people::LoggedIn;
+use crate::pages::senders::Senders;
+use crate::people::{LoggedIn, Role};
 use crate::sites::{MAX_NAME_CHARS, SiteName, SiteNameError};
 use askama::Template;
 use axum::extract::{Request, State};
@@ -34,7 +35,8 @@ use service::door::reply::{ApiError, NoQuery};
 pub(super) const PAIR_PATH: &str = "/pair";
 /// Maximum size of a form: a line of maximum length, and name and reason, each byte of which may take three.
 pub(super) const MAX_FORM_BYTES: usize = MAX_LINE_BYTES + 8 * 1024;
-const ONLY: OwnersOnly = OwnersOnly {
+const OWNERS: Senders = Senders {
+    least: Role::Owner,
     role: "only an owner of this office pairs barns",
     key: "an API key does not pair barns; `herdlinx-mirror add` does, on the office's machine",
 };
@@ -104,7 +106,7 @@ pub(super) fn route() -> MethodRouter<Owners> {
 
 async fn show(State(owners): State<Owners>, _: NoQuery, request: Request) -> Result<Response, PageError> {
     let media_type = MediaType::negotiate(request.headers());
-    let owner = ONLY.owner(&owners.browsers, request.headers()).map_err(|error| PageError { media_type, error })?;
+    let owner = OWNERS.user(&owners.browsers, request.headers()).map_err(|error| PageError { media_type, error })?;
     Ok(match owner {
         Some(owner) => PairContent::page(owner, PairForm::default(), None, media_type),
         None => ask_to_log_in(&request),
@@ -116,7 +118,7 @@ async fn pair(
     headers: HeaderMap,
     OwnForm { form, media_type, .. }: OwnForm<PairForm, MAX_FORM_BYTES>,
 ) -> Response {
-    let owner = match ONLY.sender(&owners.browsers, &headers, &form.form_token, (media_type, PAIR_PATH)) {
+    let owner = match OWNERS.sender(&owners.browsers, &headers, &form.form_token, (media_type, PAIR_PATH)) {
         Ok(owner) => owner,
         Err(answer) => return *answer,
     };

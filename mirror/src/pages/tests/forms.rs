@@ -16,6 +16,7 @@ use herd::change::{AnimalId, Correction};
 use herd::correction::CorrectionOrder;
 use herd::decide::CorrectionRequest;
 use herd::payload::WeightUnit;
+use herd::position::Sequence;
 use herd::randomness::SeededRandomness;
 use herd::store::{LocalFile, MemoryDisk};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -34,6 +35,19 @@ const APPLIED: u64 = 15;
 struct FakeBarn {
     answer: Result<(u16, Value), ApiError>,
     sent: Mutex<Vec<(String, CorrectionOrder)>>,
+    /// Sites that were asked to reprocess, and the payloads after which.
+    reprocessed: Mutex<Vec<(String, u64)>>,
+}
+
+impl FakeBarn {
+    fn answer(&self) -> BoxFuture<'_, Result<BarnResponse, ApiError>> {
+        let answer = self.answer.clone().map(|(status, body)| BarnResponse {
+            status: StatusCode::from_u16(status).unwrap(),
+            retry_after_s: None,
+            body: body.to_string().into(),
+        });
+        async move { answer }.boxed()
+    }
 }
 
 impl Orders for FakeBarn {
@@ -44,12 +58,17 @@ impl Orders for FakeBarn {
         order: &'a CorrectionOrder,
     ) -> BoxFuture<'a, Result<BarnResponse, ApiError>> {
         self.sent.lock().unwrap().push((site.to_owned(), order.clone()));
-        let answer = self.answer.clone().map(|(status, body)| BarnResponse {
-            status: StatusCode::from_u16(status).unwrap(),
-            retry_after_s: None,
-            body: body.to_string().into(),
-        });
-        async move { answer }.boxed()
+        self.answer()
+    }
+
+    fn reprocess<'a>(
+        &'a self,
+        site: &'a str,
+        _: &'a UserName,
+        after: Sequence,
+    ) -> BoxFuture<'a, Result<BarnResponse, ApiError>> {
+        self.reprocessed.lock().unwrap().push((site.to_owned(), after.0));
+        self.answer()
     }
 }
 
@@ -80,7 +99,7 @@ impl Office {
         let sites = Arc::new(TestOffice { store: Mutex::new(store), ..TestOffice::new(names) });
         let local = LocalFile::open_in(&MemoryDisk::default()).unwrap();
         let people = Arc::new(People::load(local, Arc::new(StoppedClock), SeededRandomness::new(1)).unwrap());
-        let barn = Arc::new(FakeBarn { answer, sent: Mutex::default() });
+        let barn = Arc::new(FakeBarn { answer, sent: Mutex::default(), reprocessed: Mutex::default() });
         let (of, by) = (sites.clone(), Browsers::new(people.clone(), 5000));
         let forms = correction_routes(of, Arc::new(StoppedClock), conventions(WeightUnit::Kg), by, barn.clone());
         Self { sites, people, barn, forms }
@@ -107,7 +126,7 @@ impl Office {
     }
 
     /// Opens a page as the user of a session does.
-    async fn page(&self, path: &str, session: &str) -> String {
+    pub(super) async fn page(&self, path: &str, session: &str) -> String {
         let browsers = Browsers::new(self.people.clone(), 5000);
         let pages = router(self.sites.clone(), Arc::new(StoppedClock), conventions(WeightUnit::Kg), &browsers);
         let user = self.people.session(session).unwrap();
@@ -146,6 +165,10 @@ impl Office {
 
     pub(super) fn sent(&self) -> Vec<(String, CorrectionOrder)> {
         self.barn.sent.lock().unwrap().clone()
+    }
+
+    pub(super) fn reprocessed(&self) -> Vec<(String, u64)> {
+        self.barn.reprocessed.lock().unwrap().clone()
     }
 }
 

@@ -12,6 +12,7 @@ mod json;
 mod live;
 mod login;
 mod owners;
+mod reprocess;
 mod search;
 mod sites;
 mod users;

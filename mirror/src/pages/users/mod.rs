@@ -22,8 +22,8 @@ use crate::pages::frame::Frame;
 use crate::pages::login::{ask_to_log_in, sentence};
 use crate::pages::media_type::MediaType;
 use crate::pages::own_form::OwnForm;
-use crate::pages::owners::OwnersOnly;
 use crate::pages::page::{Page, PageContent, as_refusal, redirect};
+use crate::pages::senders::Senders;
 use crate::people::command::WELCOME_PATH;
 use crate::people::{LINK_LIFETIME, ListedUser, LoggedIn, MAX_NAME_CHARS, People, Role, UserName, UserNameError};
 use answered::AnsweredForms;
@@ -46,7 +46,8 @@ use std::sync::Arc;
 pub(super) const USERS_PATH: &str = "/users";
 /// Maximum size of a form: a name, each byte of which may take three.
 const MAX_FORM_BYTES: usize = 2 * 1024;
-const ONLY: OwnersOnly = OwnersOnly {
+const OWNERS: Senders = Senders {
+    least: Role::Owner,
     role: "only an owner of this office manages its users",
     key: "an API key does not manage users; `herdlinx-mirror user` does, on the office's machine",
 };
@@ -129,7 +130,7 @@ impl UsersContent {
 
 async fn show(State(state): State<UsersState>, _: NoQuery, request: Request) -> Result<Response, PageError> {
     let media_type = MediaType::negotiate(request.headers());
-    let owner = ONLY.owner(&state.browsers, request.headers()).map_err(|error| PageError { media_type, error })?;
+    let owner = OWNERS.user(&state.browsers, request.headers()).map_err(|error| PageError { media_type, error })?;
     Ok(match owner {
         Some(owner) => state.content(owner).page(media_type),
         None => ask_to_log_in(&request),
@@ -173,7 +174,7 @@ async fn change(
     headers: HeaderMap,
     OwnForm { form, media_type, .. }: OwnForm<UsersForm, MAX_FORM_BYTES>,
 ) -> Response {
-    let sender = ONLY.sender(&state.browsers, &headers, &form.form_token, (media_type, USERS_PATH));
+    let sender = OWNERS.sender(&state.browsers, &headers, &form.form_token, (media_type, USERS_PATH));
     let owner = match sender {
         Ok(owner) => owner,
         Err(answer) => return *answer,

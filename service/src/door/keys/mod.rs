@@ -47,9 +47,9 @@ pub enum Scope {
     Read,
     /// Follow the log.
     Sync,
-    /// Correct records.
+    /// Correct records, and reprocess rejected payloads.
     Correct,
-    /// Reprocess rejected payloads, and change how the process runs.
+    /// The same, for an administrator's key.
     Admin,
 }
 
