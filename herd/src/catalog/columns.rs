@@ -211,7 +211,7 @@ impl Catalog {
             return;
         }
         self.columns.set(place, entry);
-        self.tally.replace(before.marks, entry.marks);
+        self.tally.replace(self.cohort(&before), self.cohort(&entry));
         self.orders.note(place, &before, &entry);
         for entry in [before, entry] {
             self.lot_sums.forget(self.lots.group(entry.lots));

@@ -1,10 +1,10 @@
 //! Counts of animals by state, and of what people should look at.
 
-use super::columns::Marks;
+use super::columns::{Entry, Marks};
 use super::filter::Matcher;
-use super::{AnimalFilter, Catalog};
+use super::{AnimalFilter, Catalog, MAP_ENTRY_BYTES};
 use crate::position::Sequence;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::ops::Range;
 
 /// Number of animals by state.
@@ -51,21 +51,29 @@ pub struct ToLookAt {
     pub corrections: u64,
 }
 
-/// Number of listed animals by their marks. A yard has some dozens of different marks, whatever its size.
+/// What animals have in common that are counted together: their marks, and the groups of their funder and sex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Cohort {
+    pub(super) marks: Marks,
+    pub(super) funder: u32,
+    pub(super) sex: u32,
+}
+
+/// Number of listed animals by cohort. A yard has some dozens of different marks, and a handful of funders and sexes.
 #[derive(Debug, Default)]
-pub(super) struct Tally(BTreeMap<Marks, u64>);
+pub(super) struct Tally(BTreeMap<Cohort, u64>);
 
 impl Tally {
-    /// Counts animals whose marks follow each other. Those of neighbors are mostly the same.
-    fn of(all: impl Iterator<Item = Marks>) -> Self {
+    /// Counts animals whose cohorts follow each other. Those of neighbors are mostly the same.
+    fn of(all: impl Iterator<Item = Cohort>) -> Self {
         let mut tally = Self::default();
         let mut run = None;
-        for marks in all {
+        for cohort in all {
             run = match run {
-                Some((same, count)) if same == marks => Some((same, count + 1)),
+                Some((same, count)) if same == cohort => Some((same, count + 1)),
                 before => {
                     tally.add_run(before);
-                    Some((marks, 1))
+                    Some((cohort, 1))
                 }
             };
         }
@@ -73,26 +81,38 @@ impl Tally {
         tally
     }
 
-    fn add_run(&mut self, run: Option<(Marks, u64)>) {
-        if let Some((marks, count)) = run {
-            *self.0.entry(marks).or_default() += count;
+    fn add_run(&mut self, run: Option<(Cohort, u64)>) {
+        if let Some((cohort, count)) = run {
+            *self.0.entry(cohort).or_default() += count;
         }
     }
 
-    /// Moves an animal to its new marks.
-    pub(super) fn replace(&mut self, before: Marks, after: Marks) {
-        if before.has(Marks::LISTED)
-            && let Some(count) = self.0.get_mut(&before)
+    /// Moves an animal to its new cohort.
+    pub(super) fn replace(&mut self, before: Cohort, after: Cohort) {
+        if before.marks.has(Marks::LISTED)
+            && let btree_map::Entry::Occupied(mut count) = self.0.entry(before)
         {
-            *count -= 1;
-            self.0.retain(|_, count| *count > 0);
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
         }
-        self.add_run(Some((after, 1)).filter(|_| after.has(Marks::LISTED)));
+        self.add_run(Some((after, 1)).filter(|_| after.marks.has(Marks::LISTED)));
     }
 
-    /// Yields the marks with their number of animals.
+    /// Yields the cohorts with their number of animals.
+    pub(super) fn cohorts(&self) -> impl Iterator<Item = (Cohort, u64)> {
+        self.0.iter().map(|(cohort, count)| (*cohort, *count))
+    }
+
+    /// Yields marks with their number of animals. The same marks may come several times.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Marks, u64)> {
-        self.0.iter().map(|(marks, count)| (*marks, *count))
+        self.cohorts().map(|(cohort, count)| (cohort.marks, count))
+    }
+
+    /// Returns the memory of the tally, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.len() * MAP_ENTRY_BYTES
     }
 
     /// Returns the number of all animals.
@@ -133,16 +153,22 @@ impl Catalog {
         self.tally_of(&Matcher::of_any_state(self, filter)).counts(self.expected_tags())
     }
 
-    /// Counts the animals that pass a filter by their marks.
+    /// Counts the animals that pass a filter by cohort.
     pub(super) fn tally_of(&self, matcher: &Matcher<'_>) -> Tally {
-        if matcher.is_by_marks() {
-            return Tally(self.tally.iter().filter(|(marks, _)| matcher.has_marks(*marks)).collect());
+        if matcher.is_by_cohort() {
+            return Tally(self.tally.cohorts().filter(|(cohort, _)| matcher.has_cohort(*cohort)).collect());
         }
-        let marks = |place: usize| matcher.matches(place).then(|| self.columns.marks[place]);
+        let cohort = |place: usize| matcher.matches(place).then(|| self.cohort(&self.columns.entry(place)));
         match matcher.candidates() {
-            Some(places) => Tally::of(places.into_iter().filter_map(|place| marks(place as usize))),
-            None => Tally::of((0..self.columns.len()).filter_map(marks)),
+            Some(places) => Tally::of(places.iter().filter_map(|place| cohort(*place as usize))),
+            None => Tally::of((0..self.columns.len()).filter_map(cohort)),
         }
+    }
+
+    /// Returns the cohort of an animal.
+    pub(super) fn cohort(&self, entry: &Entry) -> Cohort {
+        let (funder, sex) = (self.funders.group(entry.funders), self.sexes.group(entry.sexes));
+        Cohort { marks: entry.marks, funder, sex }
     }
 
     /// Counts what people should look at: of the yard as it is now, and of what happened in a range of microseconds.

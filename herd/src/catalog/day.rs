@@ -66,14 +66,14 @@ impl Catalog {
             |place: u32| weights.binary_search_by_key(&place, |(place, _)| *place).ok().map(|found| weights[found].1);
         let mut figures = DayFigures { weighed: weights.len() as u64, ..DayFigures::default() };
         let (mut groups_in, mut groups_out) = (Groups::new(), Groups::new());
-        for came in self.timed(Index::Inducted, range) {
+        for &came in &*self.timed(Index::Inducted, range) {
             let place = came as usize;
             let lacks_tag = columns.marks[place].has(expected);
             figures.head_in += 1;
             figures.tag_missing += u64::from(lacks_tag);
             self.group(&mut groups_in, place, columns.lots[place]).add(weight_g(came), lacks_tag);
         }
-        for left in self.timed(Index::Exported, range) {
+        for &left in &*self.timed(Index::Exported, range) {
             let place = left as usize;
             if columns.marks[place].has(Marks::EXPORTED) {
                 let lacks_tag = columns.marks[place].has(expected);

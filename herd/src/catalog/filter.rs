@@ -2,9 +2,10 @@
 
 use super::Catalog;
 use super::columns::{Marks, NO_TIME};
-use super::index::Index;
+use super::counts::Cohort;
+use super::index::{Index, Run};
 use super::labels::{Labels, NO_GROUP};
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 /// Share of the head on the yard that wears a kind of tag, as one in so many, from which on a head without one lacks it. In
 /// a yard that uses LF tags alone, no head lacks a UHF tag because a few wear one.
@@ -166,6 +167,10 @@ pub(super) struct Matcher<'a> {
     /// Marks of the status, of the rest of the state, of the tags and of the day. An animal must have one of each.
     required: [u16; 4],
     forbidden: u16,
+    /// Labels by which animals are counted together.
+    funder: Option<LabelMatch<'a>>,
+    sex: Option<LabelMatch<'a>>,
+    /// Other labels.
     labels: Vec<LabelMatch<'a>>,
     day: Option<DayMatch<'a>>,
 }
@@ -174,8 +179,7 @@ pub(super) struct Matcher<'a> {
 struct LabelMatch<'a> {
     column: &'a [u32],
     labels: &'a Labels,
-    /// `None` if animals are in no order by this label.
-    index: Option<Index>,
+    index: Index,
     /// `None` if no label is of the wanted group.
     group: Option<u32>,
 }
@@ -188,15 +192,42 @@ enum DayMatch<'a> {
     Weighed(Vec<u32>),
 }
 
-impl LabelMatch<'_> {
-    fn matches(&self, place: usize) -> bool {
-        Some(self.labels.group(self.column[place])) == self.group
+/// Animals among which are all that pass a filter.
+pub(super) enum Candidates<'a> {
+    Run(Run),
+    Places(&'a [u32]),
+}
+
+impl Deref for Candidates<'_> {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        match self {
+            Self::Run(run) => run,
+            Self::Places(places) => places,
+        }
+    }
+}
+
+impl<'a> LabelMatch<'a> {
+    fn new(text: Option<&str>, column: &'a [u32], labels: &'a Labels, index: Index) -> Option<Self> {
+        let text = text?.trim();
+        let group = if text.is_empty() { Some(NO_GROUP) } else { labels.group_of(text) };
+        Some(Self { column, labels, index, group })
     }
 
-    fn candidates(&self, catalog: &Catalog) -> Option<Vec<u32>> {
+    fn matches(&self, place: usize) -> bool {
+        self.is_of(self.labels.group(self.column[place]))
+    }
+
+    fn is_of(&self, group: u32) -> bool {
+        self.group == Some(group)
+    }
+
+    fn candidates(&self, catalog: &Catalog) -> Candidates<'static> {
         match self.group {
-            None => Some(Vec::new()),
-            Some(group) => Some(catalog.of_group(self.index?, self.labels, group)),
+            None => Candidates::Places(&[]),
+            Some(group) => Candidates::Run(catalog.of_group(self.index, self.labels, group)),
         }
     }
 }
@@ -222,10 +253,10 @@ impl<'a> DayMatch<'a> {
         }
     }
 
-    fn candidates(&self, catalog: &Catalog) -> Vec<u32> {
+    fn candidates(&self, catalog: &Catalog) -> Candidates<'_> {
         match self {
-            Self::Time { index, range, .. } => catalog.timed(*index, range),
-            Self::Weighed(places) => places.clone(),
+            Self::Time { index, range, .. } => Candidates::Run(catalog.timed(*index, range)),
+            Self::Weighed(places) => Candidates::Places(places),
         }
     }
 }
@@ -248,18 +279,11 @@ impl<'a> Matcher<'a> {
     /// Makes a matcher that ignores the state of the filter.
     pub(super) fn of_any_state(catalog: &'a Catalog, filter: &'a AnimalFilter) -> Self {
         let columns = &catalog.columns;
-        let wanted = [
-            (&filter.pen, &columns.pens, &catalog.pens, Some(Index::Pen)),
-            (&filter.lot, &columns.lots, &catalog.lots, Some(Index::Lot)),
-            (&filter.export_lot, &columns.export_lots, &catalog.lots, Some(Index::ExportLot)),
-            (&filter.funder, &columns.funders, &catalog.funders, None),
-            (&filter.sex, &columns.sexes, &catalog.sexes, None),
+        let labels = [
+            LabelMatch::new(filter.pen.as_deref(), &columns.pens, &catalog.pens, Index::Pen),
+            LabelMatch::new(filter.lot.as_deref(), &columns.lots, &catalog.lots, Index::Lot),
+            LabelMatch::new(filter.export_lot.as_deref(), &columns.export_lots, &catalog.lots, Index::ExportLot),
         ];
-        let labels = wanted.into_iter().filter_map(|(text, column, labels, index)| {
-            let text = text.as_deref()?.trim();
-            let group = if text.is_empty() { Some(NO_GROUP) } else { labels.group_of(text) };
-            Some(LabelMatch { column, labels, index, group })
-        });
         let tags = match filter.tags {
             None | Some(TagFilter::Complete) => ANY_MARK,
             Some(TagFilter::NoLf) => Marks::NO_LF,
@@ -274,33 +298,45 @@ impl<'a> Matcher<'a> {
             catalog,
             required: [Marks::LISTED, ANY_MARK, tags, if has_left { Marks::EXPORTED } else { ANY_MARK }],
             forbidden: if is_complete { Marks::NO_LF | Marks::NO_EPC } else { 0 },
-            labels: labels.collect(),
+            funder: LabelMatch::new(filter.funder.as_deref(), &columns.funders, &catalog.funders, Index::Funder),
+            sex: LabelMatch::new(filter.sex.as_deref(), &columns.sexes, &catalog.sexes, Index::Sex),
+            labels: labels.into_iter().flatten().collect(),
             day: filter.day.as_ref().map(|day| DayMatch::new(catalog, day)),
         }
     }
 
-    /// Returns whether the filter is one by marks alone.
-    pub(super) fn is_by_marks(&self) -> bool {
+    /// Returns whether the filter asks only for what the animals of a cohort have in common.
+    pub(super) fn is_by_cohort(&self) -> bool {
         self.labels.is_empty() && self.day.is_none()
     }
 
-    /// Returns whether an animal with these marks passes the filters by marks.
-    pub(super) fn has_marks(&self, marks: Marks) -> bool {
+    /// Returns whether the animals of a cohort pass the filters by what they have in common.
+    pub(super) fn has_cohort(&self, cohort: Cohort) -> bool {
+        self.has_marks(cohort.marks)
+            && self.funder.as_ref().is_none_or(|funder| funder.is_of(cohort.funder))
+            && self.sex.as_ref().is_none_or(|sex| sex.is_of(cohort.sex))
+    }
+
+    fn has_marks(&self, marks: Marks) -> bool {
         self.required.iter().all(|required| marks.has(*required)) && !marks.has(self.forbidden)
+    }
+
+    fn all_labels(&self) -> impl Iterator<Item = &LabelMatch<'a>> {
+        self.labels.iter().chain(&self.funder).chain(&self.sex)
     }
 
     /// Returns whether the animal in a place passes all filters.
     pub(super) fn matches(&self, place: usize) -> bool {
         self.has_marks(self.catalog.columns.marks[place])
-            && self.labels.iter().all(|label| label.matches(place))
+            && self.all_labels().all(|label| label.matches(place))
             && self.day.as_ref().is_none_or(|day| day.matches(place))
     }
 
     /// Returns the fewest animals that an index finds and that have all that pass among them; `None` for all.
-    pub(super) fn candidates(&self) -> Option<Vec<u32>> {
-        let of_labels = self.labels.iter().filter_map(|label| label.candidates(self.catalog));
+    pub(super) fn candidates(&self) -> Option<Candidates<'_>> {
+        let of_labels = self.all_labels().map(|label| label.candidates(self.catalog));
         let of_day = self.day.iter().map(|day| day.candidates(self.catalog));
-        of_labels.chain(of_day).min_by_key(Vec::len)
+        of_labels.chain(of_day).min_by_key(|candidates| candidates.len())
     }
 }
 

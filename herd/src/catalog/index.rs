@@ -16,7 +16,7 @@ use super::Catalog;
 use super::columns::{Entry, Marks, NO_GAIN, NO_TIME, NO_WEIGHT};
 use super::labels::Labels;
 use super::packed::{Packed, TAIL_SIGNS};
-use std::ops::{Range, RangeInclusive};
+use std::ops::{Deref, Range, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A tag that is not 15 digits comes after those that are.
@@ -34,6 +34,8 @@ pub(super) enum Index {
     Lot,
     ExportLot,
     Pen,
+    Funder,
+    Sex,
     Weight,
     Gain,
     Inducted,
@@ -46,12 +48,14 @@ pub(super) enum Index {
 }
 
 impl Index {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Visual,
         Self::Eid,
         Self::Lot,
         Self::ExportLot,
         Self::Pen,
+        Self::Funder,
+        Self::Sex,
         Self::Weight,
         Self::Gain,
         Self::Inducted,
@@ -70,6 +74,8 @@ impl Index {
             Self::Lot => one.lots != other.lots,
             Self::ExportLot => one.export_lots != other.export_lots,
             Self::Pen => one.pens != other.pens,
+            Self::Funder => one.funders != other.funders,
+            Self::Sex => one.sexes != other.sexes,
             Self::Weight => one.grams != other.grams,
             Self::Gain => one.gains != other.gains,
             Self::Inducted => one.inducted != other.inducted,
@@ -86,6 +92,21 @@ pub(super) struct Order {
     pub(super) places: Vec<u32>,
     /// Number of places with a key.
     pub(super) keyed: usize,
+}
+
+/// Places that follow each other in an order.
+#[derive(Debug)]
+pub(super) struct Run {
+    order: Arc<Order>,
+    range: Range<usize>,
+}
+
+impl Deref for Run {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        &self.order.places[self.range.clone()]
+    }
 }
 
 /// An order, and what has changed since it was right.
@@ -152,6 +173,8 @@ impl Catalog {
             Index::Lot => self.lots.key(columns.lots[place]),
             Index::ExportLot => self.lots.key(columns.export_lots[place]),
             Index::Pen => self.pens.key(columns.pens[place]),
+            Index::Funder => self.funders.key(columns.funders[place]),
+            Index::Sex => self.sexes.key(columns.sexes[place]),
             Index::Weight => Some(columns.grams[place]).filter(|grams| *grams != NO_WEIGHT).map(u128::from),
             Index::Gain => Some(columns.gains[place]).filter(|gain| *gain != NO_GAIN).map(|gain| unsigned(gain.into())),
             Index::Inducted => time(columns.inducted[place]),
@@ -232,34 +255,34 @@ impl Catalog {
     }
 
     /// Returns the places whose key is in a range.
-    pub(super) fn keyed(&self, index: Index, keys: RangeInclusive<u128>) -> Vec<u32> {
+    pub(super) fn keyed(&self, index: Index, keys: RangeInclusive<u128>) -> Run {
         let order = self.order(index);
         let keyed = &order.places[..order.keyed];
         let key = |place: &u32| self.key(*place as usize, index).unwrap_or(u128::MAX);
         let start = keyed.partition_point(|place| key(place) < *keys.start());
-        let rest = &keyed[start..];
-        rest[..rest.partition_point(|place| key(place) <= *keys.end())].to_vec()
+        let len = keyed[start..].partition_point(|place| key(place) <= *keys.end());
+        Run { order, range: start..start + len }
     }
 
     /// Returns the places whose label is of a group, and of others with the same key.
-    pub(super) fn of_group(&self, index: Index, labels: &Labels, group: u32) -> Vec<u32> {
+    pub(super) fn of_group(&self, index: Index, labels: &Labels, group: u32) -> Run {
         if let Some(key) = labels.group_key(group) {
             return self.keyed(index, key..=key);
         }
         let order = self.order(index);
-        order.places[order.keyed..].to_vec()
+        Run { range: order.keyed..order.places.len(), order }
     }
 
     /// Returns the places whose time is in a range of microseconds.
-    pub(super) fn timed(&self, index: Index, range: &Range<i64>) -> Vec<u32> {
+    pub(super) fn timed(&self, index: Index, range: &Range<i64>) -> Run {
         if range.is_empty() {
-            return Vec::new();
+            return Run { order: self.order(index), range: 0..0 };
         }
         self.keyed(index, unsigned(range.start)..=unsigned(range.end - 1))
     }
 
     /// Returns the places whose tag of an index of tails ends with these signs, and some that end alike.
-    pub(super) fn tailed(&self, index: Index, signs: &str) -> Vec<u32> {
+    pub(super) fn tailed(&self, index: Index, signs: &str) -> Run {
         let (key, known) = super::packed::tail_key(signs);
         self.keyed(index, key..=key | ((1 << (8 * (TAIL_SIGNS - known))) - 1))
     }

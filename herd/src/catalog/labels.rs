@@ -94,10 +94,13 @@ impl Labels {
         self.by_compared.get(&*compared_label(text)).copied()
     }
 
-    /// Returns the first text of each group, in natural order.
-    fn names(&self) -> Vec<Text> {
-        let mut is_new = vec![true; self.groups()];
-        let mut is_first = |group: u32| is_new.get_mut(group as usize).is_some_and(std::mem::take);
+    /// Returns the first text of each of these groups, in natural order.
+    fn names(&self, of: impl Iterator<Item = u32>) -> Vec<Text> {
+        let mut is_wanted = vec![false; self.groups()];
+        for group in of {
+            is_wanted[group as usize] = true;
+        }
+        let mut is_first = |group: u32| is_wanted.get_mut(group as usize).is_some_and(std::mem::take);
         let groups: Vec<_> = self.groups.iter().skip(1).map(|group| is_first(*group).then_some(*group)).collect();
         let labels = self.texts.iter().skip(1).zip(groups);
         let mut names: Vec<_> = labels.filter_map(|(text, group)| Some((self.group_key(group?), text))).collect();
@@ -121,14 +124,14 @@ impl Labels {
 }
 
 impl Catalog {
-    /// Returns the funders of animals, in natural order, also those that no animal has any more.
+    /// Returns the funders of listed animals, in natural order.
     pub fn funders(&self) -> Vec<Text> {
-        self.funders.names()
+        self.funders.names(self.tally.cohorts().map(|(cohort, _)| cohort.funder))
     }
 
-    /// Returns the sexes of animals, in natural order, also those that no animal has any more.
+    /// Returns the sexes of listed animals, in natural order.
     pub fn sexes(&self) -> Vec<Text> {
-        self.sexes.names()
+        self.sexes.names(self.tally.cohorts().map(|(cohort, _)| cohort.sex))
     }
 }
 
@@ -174,12 +177,13 @@ mod tests {
     #[test]
     fn each_group_has_the_name_that_came_first() {
         let mut labels = Labels::default();
-        assert_eq!(labels.names(), Vec::<Text>::new());
+        assert_eq!(labels.names([NO_GROUP].into_iter()), Vec::<Text>::new());
         for text in ["Steer", "heifer", "STEER", "Lot 10", "lot 9", "Heifer"] {
             labels.intern(Some(text));
         }
-        let names: Vec<_> = labels.names().iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["heifer", "lot 9", "Lot 10", "Steer"]);
+        let names = |of: &[u32]| labels.names(of.iter().copied()).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names(&[NO_GROUP, 1, 2, 3, 4]), ["heifer", "lot 9", "Lot 10", "Steer"]);
+        assert_eq!(names(&[4, 1, 1]), ["lot 9", "Steer"]);
     }
 
     #[test]

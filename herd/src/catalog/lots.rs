@@ -238,7 +238,7 @@ impl Catalog {
     /// Sums up the head of a group.
     fn sum(&self, by: &Grouping<'_>, group: u32) -> Sum {
         let mut sum = Sum::default();
-        for place in self.of_group(by.index, by.labels, group) {
+        for &place in &*self.of_group(by.index, by.labels, group) {
             let place = place as usize;
             let label = by.column[place];
             if by.labels.group(label) != group || !self.columns.marks[place].has(by.marks) {

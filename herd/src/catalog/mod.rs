@@ -206,6 +206,7 @@ impl Catalog {
         let other_tags: usize = self.other_tags.values().map(|tags| size_of_val(&**tags) + MAP_ENTRY_BYTES).sum();
         let sums = [&self.lot_sums, &self.export_lot_sums, &self.pen_sums];
         self.columns.bytes()
+            + self.tally.bytes()
             + self.orders.bytes()
             + sums.into_iter().map(GroupSums::bytes).sum::<usize>()
             + self.facts.bytes()

@@ -128,11 +128,14 @@ impl Catalog {
     fn matches<'a>(&'a self, filter: &'a AnimalFilter, sort: Sort) -> Matches<'a> {
         let matcher = Matcher::new(self, filter);
         let few = (self.columns.len() / SORTED_PART).max(MIN_SORTED);
-        let Some(candidates) = matcher.candidates().filter(|candidates| candidates.len() <= few) else {
+        let candidates = matcher.candidates().filter(|candidates| candidates.len() <= few);
+        let places = candidates.map(|candidates| {
+            candidates.iter().copied().filter(|place| matcher.matches(*place as usize)).collect::<Vec<_>>()
+        });
+        let Some(places) = places else {
             let total = usize::try_from(self.tally_of(&matcher).total()).unwrap_or(usize::MAX);
             return Matches { matcher, listing: self.all_in_order(sort), total };
         };
-        let places = candidates.into_iter().filter(|place| matcher.matches(*place as usize)).collect();
         let listing = self.in_order(places, sort);
         Matches { matcher, total: listing.len(), listing }
     }

@@ -167,7 +167,7 @@ impl Catalog {
             TagKind::Lf => (&self.columns.lf, Index::LfTail),
             TagKind::Epc => (&self.columns.epc, Index::EpcTail),
         };
-        for place in self.tailed(index, signs) {
+        for &place in &*self.tailed(index, signs) {
             let tag = worn[place as usize];
             if passes(tag) {
                 add(place as usize, TagState::Current, tag);
@@ -185,7 +185,7 @@ impl Catalog {
     fn find_visual_tags(&self, text: &str, found: &mut Hits) {
         let wanted = compared_label(text);
         let key = natural_key(text);
-        for place in self.keyed(Index::Visual, key..=key) {
+        for &place in &*self.keyed(Index::Visual, key..=key) {
             let place = place as usize;
             if self.columns.visual[place].is_label(&wanted, &self.long_texts) {
                 found.entry(place).or_default().push(Match::VisualTag);

@@ -202,30 +202,13 @@ impl Snapshot {
         cut(found, limit, |(_, cursor)| cursor.clone()).try_map(|(gap, _)| Ok(gap))
     }
 
-    /// Returns the reads before and after a gap, by which people know when the missed ones were made. `None` for one that is
-    /// not found, because it had another number of digits than readers use.
-    pub fn gap_neighbors(&self, gap: &GapView) -> Result<[Option<HeardRead>; 2], QueryError> {
-        let before = gap.first.checked_sub(1).map_or(Ok(None), |number| self.heard_read(gap, number))?;
-        let after = gap.last.checked_add(1).map_or(Ok(None), |number| self.heard_read(gap, number))?;
-        Ok([before, after])
-    }
-
-    /// Returns the read with this number of the counter of a gap.
-    fn heard_read(&self, gap: &GapView, number: u64) -> Result<Option<HeardRead>, QueryError> {
-        let shortest = u8::try_from(number.to_string().len()).unwrap_or(u8::MAX);
-        let lengths = std::iter::once(USUAL_DIGITS).chain((1..=MAX_DIGITS).filter(|digits| *digits != USUAL_DIGITS));
-        for digits in lengths.filter(|digits| *digits >= shortest) {
-            let (key, slot) =
-                event_number_key(&gap.reader_group, gap.reader_era, (gap.counter.as_str(), digits), number);
-            let block: Option<EventIdBlock> = self.read(&key)?;
-            if let Some(sequence) = block.and_then(|block| block.get(slot)) {
-                let at = self.happened_at(sequence)?;
-                let received_at = at.and_then(WallTime::iso_utc);
-                let clock_synchronized = at.is_some_and(|at| at.synchronized);
-                return Ok(Some(HeardRead { sequence, received_at, clock_synchronized }));
-            }
-        }
-        Ok(None)
+    /// Returns the reads before and after each gap, by which people know when the missed ones were made. `None` for one that
+    /// is not found.
+    pub fn gap_neighbors(&self, gaps: &[GapView]) -> Result<Vec<[Option<HeardRead>; 2]>, QueryError> {
+        let mut reads = HeardReads { snapshot: self, digits: USUAL_DIGITS, block: None, read: None };
+        let mut find = |gap: &GapView, number: Option<u64>| number.map_or(Ok(None), |number| reads.find(gap, number));
+        let neighbors = |gap| Ok([find(gap, gap.first.checked_sub(1))?, find(gap, gap.last.checked_add(1))?]);
+        gaps.iter().map(neighbors).collect()
     }
 
     /// Returns event counters by reader group, era and name, starting after `after`.
@@ -246,6 +229,51 @@ impl Snapshot {
             let CounterCursor { reader_group, reader_era, counter } = cursor;
             Ok(CounterView { reader_group, reader_era, counter, lowest, highest })
         })
+    }
+}
+
+/// Reads by their event numbers. Gaps that follow each other have neighbors in common, so the last finds are kept.
+struct HeardReads<'a> {
+    snapshot: &'a Snapshot,
+    /// Number of digits of the number that was found last. Counters do not tell it, and readers write all with the same.
+    digits: u8,
+    block: Option<(Key, EventIdBlock)>,
+    read: Option<HeardRead>,
+}
+
+impl HeardReads<'_> {
+    /// Returns the read with a number of the counter of a gap.
+    fn find(&mut self, gap: &GapView, number: u64) -> Result<Option<HeardRead>, QueryError> {
+        let shortest = u8::try_from(number.to_string().len()).unwrap_or(u8::MAX);
+        let last = self.digits;
+        let lengths = std::iter::once(last).chain((1..=MAX_DIGITS).filter(|digits| *digits != last));
+        for digits in lengths.filter(|digits| *digits >= shortest) {
+            let (key, slot) =
+                event_number_key(&gap.reader_group, gap.reader_era, (gap.counter.as_str(), digits), number);
+            if let Some(sequence) = self.block(key)?.get(slot) {
+                self.digits = digits;
+                return self.read(sequence).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn block(&mut self, key: Key) -> Result<&EventIdBlock, QueryError> {
+        let block = match self.block.take() {
+            Some((last, block)) if last == key => block,
+            _ => self.snapshot.read(&key)?.unwrap_or_default(),
+        };
+        Ok(&self.block.insert((key, block)).1)
+    }
+
+    fn read(&mut self, sequence: Sequence) -> Result<HeardRead, QueryError> {
+        if let Some(read) = self.read.as_ref().filter(|read| read.sequence == sequence) {
+            return Ok(read.clone());
+        }
+        let at = self.snapshot.happened_at(sequence)?;
+        let received_at = at.and_then(WallTime::iso_utc);
+        let read = HeardRead { sequence, received_at, clock_synchronized: at.is_some_and(|at| at.synchronized) };
+        Ok(self.read.insert(read).clone())
     }
 }
 

@@ -51,7 +51,14 @@ fn filters() -> Vec<AnimalFilter> {
         filters.push(AnimalFilter { lot: text(label), show: Show::OnYard, ..bare() });
         filters.push(AnimalFilter { export_lot: text(label), ..bare() });
     }
-    filters.push(AnimalFilter { sex: text("steer"), ..bare() });
+    for (funder, sex) in
+        [(None, Some("steer")), (Some("co a"), None), (Some("Co A"), Some("Steer")), (Some(""), Some(""))]
+    {
+        let by_traits = || AnimalFilter { funder: funder.and_then(text), sex: sex.and_then(text), ..bare() };
+        filters.push(by_traits());
+        filters.push(AnimalFilter { show: Show::OnYard, ..by_traits() });
+        filters.push(AnimalFilter { pen: text("P1"), ..by_traits() });
+    }
     for range in days() {
         let events = [DayEvent::In, DayEvent::Out, DayEvent::Weighed, DayEvent::Seen];
         filters.extend(
@@ -71,6 +78,7 @@ pub(crate) fn all(catalog: &Catalog) -> Vec<String> {
         }
     }
     lists.push(format!("{:?} {:?}", catalog.lot_names(3), catalog.pen_names(3)));
+    lists.push(format!("{:?} {:?}", catalog.funders(), catalog.sexes()));
     lists
 }
 
@@ -191,6 +199,20 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Checks the funders and sexes that a filter offers.
+    fn agrees_about_names(&self) {
+        let own = |name: fn(&CatalogAnimal) -> Option<&str>| {
+            self.animals.iter().filter_map(|animal| compared(name(animal))).collect::<BTreeSet<_>>()
+        };
+        for (offered, own) in [
+            (self.catalog.funders(), own(|head| head.funder.as_deref())),
+            (self.catalog.sexes(), own(|head| head.sex.as_deref())),
+        ] {
+            assert_eq!(offered.len(), own.len(), "{offered:?}");
+            assert_eq!(offered.iter().filter_map(|name| compared(Some(name))).collect::<BTreeSet<_>>(), own);
+        }
+    }
+
     fn agrees_about_day(&self, range: &Range<i64>) {
         let figures = self.catalog.day(range);
         let of = |event| {
@@ -301,6 +323,7 @@ pub(crate) fn agree_with_scans(catalog: &Catalog, snapshot: &Snapshot) {
         scan.agrees_about_day(&range);
     }
     scan.agrees_about_lots();
+    scan.agrees_about_names();
     for text in ["A", "U1", "4161433", "1433", "V1", "v 2", "1"] {
         scan.agrees_about_search(snapshot, text);
     }

@@ -66,10 +66,13 @@ fn weight_or_visual_tag() -> impl Strategy<Value = Step> {
     let weigh = (2_u64..40, 200_000_u32..400_000, when, any::<u32>()).prop_map(|(animal, weight_g, when, key)| {
         Step::Correct(requested(Correction::Weigh { animal: AnimalId(animal), weight_g, when }, &format!("w {key}")))
     });
-    let induction = (0_u64..14, 1_u8..4, select(vec!["V1", "V2"]), option::of(select(vec!["Steer", "Heifer"])));
-    let induction = induction.prop_map(|(n, lid, visual, sex)| {
+    let (sexes, funders) = (option::of(select(vec!["Steer", "Heifer"])), option::of(select(vec!["Co A", "Co B"])));
+    let induction = (0_u64..14, 1_u8..4, select(vec!["V1", "V2"]), sexes, funders);
+    let induction = induction.prop_map(|(n, lid, visual, sex, funder)| {
         let sex = sex.map(|sex| format!("|sex:{sex}")).unwrap_or_default();
-        let raw = format!("event:hxbind{n:06}|lid:{lid}|lot:L1|pen:P1|visual_id:{visual}|weight:250{sex}").into_bytes();
+        let funder = funder.map(|funder| format!("|funder:{funder}")).unwrap_or_default();
+        let raw = format!("event:hxbind{n:06}|lid:{lid}|lot:L1|pen:P1|visual_id:{visual}|weight:250{sex}{funder}")
+            .into_bytes();
         Step::Send(SentPayload { raw, channel: "radio1", reader_group: "main" })
     });
     prop_oneof![3 => weigh, 1 => induction]

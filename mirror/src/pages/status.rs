@@ -200,7 +200,11 @@ pub(super) fn page(site: &SiteRequest) -> Result<Response, ApiError> {
     let after = cursor::<GapCursor>(query.after.as_deref())?;
     let copy = if site.has_copy() { read_copy(site, after.as_ref(), limit)? } else { CopyView::default() };
     let as_of = copy.totals.as_ref().map(|totals| totals.as_of);
-    let neighbors = if site.is_html() && !copy.gaps.is_empty() { neighbors(site, &copy.gaps)? } else { Vec::new() };
+    let neighbors = if site.is_html() && !copy.gaps.is_empty() {
+        site.snapshot()?.gap_neighbors(&copy.gaps).map_err(query_error)?
+    } else {
+        Vec::new()
+    };
     let owner = site.request.user.as_ref().filter(|user| user.role == Role::Owner);
     let content = StatusContent {
         prefix: site.prefix.clone(),
@@ -214,11 +218,6 @@ pub(super) fn page(site: &SiteRequest) -> Result<Response, ApiError> {
         view: StatusView { sync: SyncStatus::from(&site.status), copy },
     };
     Ok(site.respond(content, as_of))
-}
-
-fn neighbors(site: &SiteRequest, gaps: &[GapView]) -> Result<Vec<[Option<HeardRead>; 2]>, ApiError> {
-    let snapshot = site.snapshot()?;
-    gaps.iter().map(|gap| snapshot.gap_neighbors(gap).map_err(query_error)).collect()
 }
 
 fn read_copy(site: &SiteRequest, after: Option<&GapCursor>, limit: PageLimit) -> Result<CopyView, ApiError> {
