@@ -2,7 +2,6 @@
 
 use crate::sites::LinkState;
 use herd::payload::{Grams, WeightUnit};
-pub(super) use service::sheet::visible;
 use std::borrow::Borrow;
 use std::fmt::Display;
 

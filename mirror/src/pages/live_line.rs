@@ -19,7 +19,6 @@ use herd::clock::{EARLIEST_US, WallTime, iso_utc};
 use herd::position::Sequence;
 use herd::query::QueryError;
 use herd::store::Snapshot;
-use service::sheet::visible;
 
 /// Maximum number of changes that are read to find the last read. If it is further back, only its time is known.
 const MAX_LOOK_BACK: u64 = 64;
@@ -45,7 +44,7 @@ impl LastRead {
             let change = snapshot.change(sequence)?;
             // A payload that was lost and came back is no news of the readers.
             if let Some(Change::Received(received)) = change.filter(|change| !is_readmitted(change)) {
-                let reader = Some(visible(&received.origin.channel));
+                let reader = Some(received.origin.channel.to_string());
                 return Ok(Some(Self { sequence: Some(sequence), reader, barn: received.clock.wall() }));
             }
         }

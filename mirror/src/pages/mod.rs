@@ -39,6 +39,7 @@ mod batches;
 mod browsers;
 mod conventions;
 mod error;
+mod escape;
 mod figures;
 mod format;
 mod forms;

@@ -16,8 +16,7 @@ mod visible;
 
 use herd::payload::Grams;
 use std::fmt::Write as _;
-use visible::is_hidden;
-pub use visible::{visible, visible_json};
+pub use visible::{is_hidden, visible, visible_json};
 
 /// Form of a sheet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

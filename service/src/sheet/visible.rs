@@ -1,10 +1,10 @@
-//! Texts of payloads, made visible for terminals.
+//! Texts of payloads, made visible for terminals and pages.
 //!
 //! Payloads come off the air. A control character is a command to a terminal, and a mark for the direction of text or
 //! one without width makes a line look like another one. Both are shown as escapes.
 
 /// Returns whether a character is invisible, or changes how its neighbors are shown.
-pub(super) fn is_hidden(c: char) -> bool {
+pub fn is_hidden(c: char) -> bool {
     let is_mark = matches!(
         c,
         // Soft hyphen, Arabic letter mark, Mongolian vowel separator.

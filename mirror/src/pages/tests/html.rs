@@ -1,6 +1,12 @@
-use super::{BROWSER, get, html, office, office_of, office_without, without_our_script};
+use super::{
+    BROWSER, TestOffice, conventions, filled_store, get, html, html_of, office, office_of, office_reading,
+    office_without, without_our_script,
+};
 use axum::http::{StatusCode, header};
+use herd::payload::WeightUnit;
+use service::sheet::is_hidden;
 use service::sync::NotServedError;
+use std::sync::Mutex;
 
 const PAGES: [&str; 12] = [
     "/",
@@ -142,4 +148,47 @@ async fn a_copy_that_is_being_opened_is_never_called_unfinished() {
 
     let unreadable = get(&office_without(NotServedError::Unreadable), "/batches", "application/json").await;
     assert_eq!(unreadable.json()["error"], "store_unreadable");
+}
+
+/// Returns a page without what its forms send back.
+fn without_values(page: &str) -> String {
+    let mut parts = page.split(" value=\"");
+    let shown: Vec<_> = parts.next().into_iter().chain(parts.map(|part| part.split_once('"').unwrap().1)).collect();
+    shown.join("")
+}
+
+/// Catches a text off the air that looks like another one, on any page, and a filter that a browser sends back altered.
+#[tokio::test]
+async fn hidden_characters_are_shown_in_all_texts_and_stay_in_what_a_form_sends_back() {
+    let store = filled_store(&[
+        "event:hxbind000001|funder:Co\u{200b}A|sex:M\u{ad}|lot:L\u{202e}1|pen:P\u{202e}2|lid:1\u{2066}|visual_id:V\u{feff}1",
+        "event:hxbpai000002|lf:LF\u{200f}7|epc:E\u{200d}7|lid:1\u{2066}|weight:25\u{202e}0",
+        "hxe:OUT\u{2069}:LF\u{200f}7:E\u{200d}7",
+        "invalid:\u{202e}txt",
+    ]);
+    let office = TestOffice { store: Mutex::new(store), ..TestOffice::new(&["barn"]) };
+    let office = office_reading(office, conventions(WeightUnit::Kg));
+    for path in [
+        "/",
+        "/?day=2026-01-15",
+        "/animals?show=all",
+        "/animals/2",
+        "/batches",
+        "/batches/by-id/2",
+        "/lots?show=in",
+        "/lots?show=out",
+        "/pens",
+        "/payloads",
+        "/payloads/2",
+        "/payloads/3",
+        "/payloads/5",
+        "/status",
+    ] {
+        let page = html_of(&office, path).await;
+        let shown = without_values(&page);
+        let hidden = shown.find(|c: char| is_hidden(c) && c != '\n');
+        assert!(hidden.is_none(), "{path}: {:?}", &shown[hidden.unwrap_or_default().saturating_sub(80)..]);
+    }
+    let list = html_of(&office, "/animals?show=all").await;
+    assert!(list.contains("<option value=\"Co\u{200b}A\">Co\\u{200b}A</option>"), "{list}");
 }
