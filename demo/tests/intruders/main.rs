@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 mod actions;
+mod expiry;
 mod log_ins;
 mod proxy;
 mod texts;
