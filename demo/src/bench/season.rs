@@ -2,7 +2,8 @@
 //!
 //! Lots come in one after the other. Each head is inducted, gets its tags, and is weighed every few weeks; one lot in four
 //! leaves at the end. One head in fifty never gets an EID. So about as many head come in each day, and ten lots are worked on
-//! in turn, which is how the office's figures of a day are asked of a real yard.
+//! in turn, which is how the office's figures of a day are asked of a real yard. Readers number their events of each kind as
+//! they send them, and one number in a hundred is never heard.
 
 use super::store::{FILL_GROUP, SOURCE_ID, expect_kept, origin};
 use super::{BenchError, Budget};
@@ -23,34 +24,74 @@ const PENS: usize = 24;
 const LEAVING: usize = 4;
 /// One head in so many gets no EID.
 const WITHOUT_EID: usize = 50;
+/// One event number in so many is never heard.
+const MISSED: u64 = 100;
 /// The EID of head 0, which does not exist.
 pub const FIRST_EID: usize = 982_000_100_000_000;
+
+/// Kinds of events, which are numbered on their own.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Induction,
+    Pairing,
+    CheckIn,
+    Export,
+}
+
+impl Kind {
+    fn of(n: usize, visit: usize) -> Self {
+        match visit {
+            0 => Self::Induction,
+            1 if !n.is_multiple_of(WITHOUT_EID) => Self::Pairing,
+            9 if (n / LOT_HEADS).is_multiple_of(LEAVING) => Self::Export,
+            _ => Self::CheckIn,
+        }
+    }
+}
+
+/// Last event number of each kind.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counters([u64; 4]);
+
+impl Counters {
+    /// Returns the next number of a kind. Some are left out.
+    fn next(&mut self, kind: Kind) -> u64 {
+        let last = &mut self.0[kind as usize];
+        *last += if (*last + 1).is_multiple_of(MISSED) { 2 } else { 1 };
+        *last
+    }
+}
 
 /// Returns the payloads of a herd in order, each with its step in time, and the number of steps.
 fn payloads(heads: usize) -> (usize, impl Iterator<Item = (usize, String)>) {
     let pause = (heads / VISITS).max(1);
     let steps = heads + pause * (VISITS - 1);
-    let payloads = (0..steps).flat_map(move |step| {
+    let visits = (0..steps).flat_map(move |step| {
         let head = move |visit: usize| step.checked_sub(visit * pause).filter(|head| *head < heads);
-        (0..VISITS).filter_map(move |visit| Some((step, payload(head(visit)? + 1, visit))))
+        (0..VISITS).filter_map(move |visit| Some((step, head(visit)? + 1, visit)))
+    });
+    let mut counters = Counters::default();
+    let payloads = visits.map(move |(step, n, visit)| {
+        let kind = Kind::of(n, visit);
+        (step, payload(n, visit, kind, counters.next(kind)))
     });
     (steps, payloads)
 }
 
-fn payload(n: usize, visit: usize) -> String {
-    let (lot, event) = (n / LOT_HEADS, n * VISITS + visit);
+fn payload(n: usize, visit: usize, kind: Kind, event: u64) -> String {
+    let lot = n / LOT_HEADS;
     let pen = lot % PENS + 1;
     let weight = 200 + 12 * visit + n % 37;
-    match visit {
-        0 => format!(
-            "event:hxbind{event:012}|funder:Prairie Feedlot Partners|lot:LOT{lot:06}|pen:PEN{pen}|lid:{n}|sex:Steer|\
+    match kind {
+        Kind::Induction => format!(
+            "event:hxbind{event:06}|funder:Prairie Feedlot Partners|lot:LOT{lot:06}|pen:PEN{pen}|lid:{n}|sex:Steer|\
              visual_id:H{n}"
         ),
-        1 if !n.is_multiple_of(WITHOUT_EID) => {
-            format!("event:hxbpai{event:012}|lf:{}|epc:E2801160{n:016X}|lid:{n}|weight:{weight}.5", FIRST_EID + n)
+        Kind::Pairing => {
+            format!("event:hxbpai{event:06}|lf:{}|epc:E2801160{n:016X}|lid:{n}|weight:{weight}.5", FIRST_EID + n)
         }
-        9 if lot.is_multiple_of(LEAVING) => format!("event:hxeexp{event:012}|batch:OUT{lot:06}|lid:{n}"),
-        _ => format!("event:hxbchi{event:012}|weight:{weight}.5|lid:{n}"),
+        Kind::Export => format!("event:hxeexp{event:06}|batch:OUT{lot:06}|lid:{n}"),
+        Kind::CheckIn => format!("event:hxbchi{event:06}|weight:{weight}.5|lid:{n}"),
     }
 }
 

@@ -41,6 +41,11 @@ pub struct ReplyStream {
 }
 
 impl ReplyStream {
+    /// Returns the HTTP headers.
+    pub fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
     /// Returns the next piece of the body, or `None` at its end. A body that breaks off is an error.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ProcessError> {
         let url = &self.url;

@@ -15,6 +15,7 @@ use super::site_request::{CatalogSource, SiteRequest};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt as _;
 use herd::catalog::{AnimalIds, Catalog, CatalogAnimal};
 use herd::change::AnimalId;
 use herd::clock::WallTime;
@@ -144,8 +145,10 @@ impl Sending {
         Ok(Some(part).filter(|part| !part.is_empty()))
     }
 
-    fn into_body(self) -> Body {
-        Body::from_stream(futures::stream::unfold(Some(self), async |sending| {
+    /// Makes the body of the first part, and of those that follow.
+    fn into_body(self, first: Option<String>) -> Body {
+        let first = futures::stream::iter(first.map(|first| Ok(Bytes::from(first))));
+        let rest = futures::stream::unfold(Some(self), async |sending| {
             let mut sending = sending?;
             let part = tokio::task::spawn_blocking(move || {
                 let part = sending.next_part();
@@ -158,18 +161,21 @@ impl Sending {
                 Ok((_, Err(error))) => Some((Err(io::Error::other(error.message)), None)),
                 Err(error) => Some((Err(io::Error::other(error)), None)),
             }
-        }))
+        });
+        Body::from_stream(first.chain(rest))
     }
 }
 
-fn file(sending: Sending, media_type: &'static str, name: &'static str) -> Response {
+/// Begins a file. If its first part cannot be made, the answer says why.
+fn file(mut sending: Sending, media_type: &'static str, name: &'static str) -> Result<Response, ApiError> {
     let headers = [
         (header::CONTENT_TYPE, media_type),
         (header::CONTENT_DISPOSITION, name),
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (headers, sending.into_body()).into_response()
+    let first = sending.next_part()?;
+    Ok((headers, sending.into_body(first)).into_response())
 }
 
 /// The sheet of the animals that the filters show, or of one page of them.
@@ -185,7 +191,7 @@ pub(super) fn csv(site: &SiteRequest) -> Result<Response, ApiError> {
         form,
         add: add_animal,
     };
-    let mut response = file(sending, CSV, "attachment; filename=\"animals.csv\"");
+    let mut response = file(sending, CSV, "attachment; filename=\"animals.csv\"")?;
     let link = next.map(|next| {
         let place = [("after", next.as_str()), ("limit", &selection.limit_text())];
         site.path(&format!("/animals.csv{}", selection.with(&place)))
@@ -223,7 +229,7 @@ pub(super) fn eids(site: &SiteRequest) -> Result<Response, ApiError> {
         form: Form::Plain,
         add: add_eid,
     };
-    let mut response = file(sending, "text/plain; charset=utf-8", "attachment; filename=\"eids.txt\"");
+    let mut response = file(sending, "text/plain; charset=utf-8", "attachment; filename=\"eids.txt\"")?;
     response.headers_mut().insert(WITHOUT_EID, without_identity.into());
     Ok(response)
 }

@@ -17,7 +17,7 @@ use super::request::PageRequest;
 use super::streams::Streams;
 use crate::people::{LoggedIn, People, SignIn};
 use crate::sites::{Catalogs, Office, SiteDetails, SiteStatus};
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use herd::catalog::Catalog;
 use herd::clock::Clock;
@@ -26,6 +26,7 @@ use herd::store::{Reader, Snapshot};
 use service::door::reply::ApiError;
 use service::sync::NotServedError;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Builds the response of a page of a site.
 pub(super) type SitePage = fn(&SiteRequest) -> Result<Response, ApiError>;
@@ -109,13 +110,15 @@ impl PagesState {
         request: PageRequest,
         page: impl FnOnce(&Self, PageRequest) -> Result<Response, ApiError> + Send + 'static,
     ) -> Response {
-        let media_type = request.media_type;
+        let (media_type, began) = (request.media_type, Instant::now());
         let built = tokio::task::spawn_blocking(move || page(&self, request)).await;
         let response = built.unwrap_or_else(|error| {
             tracing::error!(%error, "the task that builds a page panicked");
             Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the page could not be built"))
         });
-        response.unwrap_or_else(|error| PageError { media_type, error }.into_response())
+        let mut response = response.unwrap_or_else(|error| PageError { media_type, error }.into_response());
+        response.headers_mut().insert(SERVER_TIMING, server_timing(began.elapsed()));
+        response
     }
 
     fn site_request(&self, request: PageRequest) -> Result<SiteRequest, ApiError> {
@@ -190,6 +193,14 @@ impl PagesState {
             }
         }
     }
+}
+
+/// Header with the time that the office took for a page. Browsers show it beside that of the network. W3C Server Timing.
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+fn server_timing(took: Duration) -> HeaderValue {
+    let text = format!("page;dur={:.3}", took.as_secs_f64() * 1_000.0);
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("page"))
 }
 
 impl SiteRequest {

@@ -15,6 +15,7 @@ mod columns;
 mod visible;
 
 use herd::payload::Grams;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 pub use visible::{is_hidden, visible, visible_json};
 
@@ -86,35 +87,40 @@ impl<'a> Cell<'a> {
         weight.map_or(Self::Empty, Self::Weight)
     }
 
-    fn to_csv(self, form: Form) -> String {
-        match self {
-            Self::Id(text) | Self::Text(text) if form == Form::Plain => quoted(text),
-            Self::Empty => String::new(),
-            Self::Number(number) => number.to_string(),
-            Self::Weight(weight) => weight.to_string(),
-            Self::Decimal(text) => text.to_owned(),
-            Self::Id(id) => quoted(&format!("=\"{}\"", id.replace('"', "\"\""))),
-            Self::Text(text) => quoted(&without_formula(text)),
-        }
+    fn add_to(self, to: &mut String, form: Form) {
+        // Writing to a `String` does not fail.
+        let _ = match self {
+            Self::Empty => Ok(()),
+            Self::Number(number) => write!(to, "{number}"),
+            Self::Weight(weight) => write!(to, "{weight}"),
+            Self::Decimal(text) => to.write_str(text),
+            Self::Id(text) | Self::Text(text) if form == Form::Plain => to.write_str(&quoted(text)),
+            Self::Id(id) => to.write_str(&quoted(&format!("=\"{}\"", id.replace('"', "\"\"")))),
+            Self::Text(text) => to.write_str(&quoted(&without_formula(text))),
+        };
     }
 }
+
+/// End of a line, as RFC 4180 has it.
+const END_OF_LINE: &str = "\r\n";
 
 /// First characters of a formula, also in the width of Chinese and Japanese characters.
 const FORMULA_STARTS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
 /// Puts a `'` in front of each part that would start a formula. A `;` separates parts.
-fn without_formula(text: &str) -> String {
-    let parts = text.split(';').map(|part| {
-        let is_formula = part.starts_with(FORMULA_STARTS) || part.trim_start().starts_with(FORMULA_STARTS);
-        if is_formula { format!("'{part}") } else { part.to_owned() }
-    });
-    parts.collect::<Vec<_>>().join(";")
+fn without_formula(text: &str) -> Cow<'_, str> {
+    let is_formula = |part: &str| part.starts_with(FORMULA_STARTS) || part.trim_start().starts_with(FORMULA_STARTS);
+    if !text.split(';').any(is_formula) {
+        return text.into();
+    }
+    let parts = text.split(';').map(|part| if is_formula(part) { format!("'{part}") } else { part.to_owned() });
+    parts.collect::<Vec<_>>().join(";").into()
 }
 
 /// Puts the text in quotes if it contains a quote or a separator.
-fn quoted(text: &str) -> String {
-    let text = text.replace(is_hidden, "\u{fffd}");
-    if text.contains(['"', ',', ';']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+fn quoted(text: &str) -> Cow<'_, str> {
+    let text = if text.contains(is_hidden) { text.replace(is_hidden, "\u{fffd}").into() } else { Cow::from(text) };
+    if text.contains(['"', ',', ';']) { format!("\"{}\"", text.replace('"', "\"\"")).into() } else { text }
 }
 
 /// Returns the rows as a sheet in UTF-8; the first line has the names of the columns.
@@ -130,56 +136,60 @@ pub fn sheet<T: Row>(rows: &[T]) -> String {
 pub fn first_line<T: Row>(form: Form) -> String {
     // Spreadsheets recognize UTF-8 by this mark. Programs take it for a part of the first name.
     let mut text = if form == Form::Spreadsheet { "\u{feff}".to_owned() } else { String::new() };
-    write_line(&mut text, T::COLUMNS.iter().map(|column| column.name.to_owned()));
+    let names: Vec<_> = T::COLUMNS.iter().map(|column| column.name).collect();
+    text.push_str(&names.join(","));
+    text.push_str(END_OF_LINE);
     text
 }
 
 /// Adds the line of a row.
 pub fn add_line<T: Row>(to: &mut String, row: &T, form: Form) {
-    write_line(to, T::COLUMNS.iter().map(|column| (column.cell)(row).to_csv(form)));
-}
-
-fn write_line(to: &mut String, cells: impl Iterator<Item = String>) {
-    for (index, cell) in cells.enumerate() {
-        // Writing to a `String` does not fail.
-        let _ = write!(to, "{}{cell}", if index == 0 { "" } else { "," });
+    for (index, column) in T::COLUMNS.iter().enumerate() {
+        to.push_str(if index == 0 { "" } else { "," });
+        (column.cell)(row).add_to(to, form);
     }
-    to.push_str("\r\n");
+    to.push_str(END_OF_LINE);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn csv(cell: Cell<'_>, form: Form) -> String {
+        let mut to = String::new();
+        cell.add_to(&mut to, form);
+        to
+    }
+
     /// Catches a tag that a spreadsheet rounds, and a payload that runs as a formula.
     #[test]
     fn ids_stay_text_and_no_text_becomes_a_formula() {
-        assert_eq!(Cell::Id("124000224161433").to_csv(Form::Spreadsheet), "\"=\"\"124000224161433\"\"\"");
-        assert_eq!(Cell::Id("a\"b").to_csv(Form::Spreadsheet), "\"=\"\"a\"\"\"\"b\"\"\"");
-        assert_eq!(Cell::Text("=1+1").to_csv(Form::Spreadsheet), "'=1+1");
-        assert_eq!(Cell::Text("@x,y").to_csv(Form::Spreadsheet), "\"'@x,y\"");
-        assert_eq!(Cell::Text("\t=1").to_csv(Form::Spreadsheet), "'\u{fffd}=1");
-        assert_eq!(Cell::Text("a;=1+1;b").to_csv(Form::Spreadsheet), "\"a;'=1+1;b\"");
-        assert_eq!(Cell::Text("\u{ff1d}1+1").to_csv(Form::Spreadsheet), "'\u{ff1d}1+1");
-        assert_eq!(Cell::Text("  +1").to_csv(Form::Spreadsheet), "'  +1");
-        assert_eq!(Cell::Text("a\u{202e}b").to_csv(Form::Spreadsheet), "a\u{fffd}b");
-        assert_eq!(Cell::Text("plain").to_csv(Form::Spreadsheet), "plain");
-        assert_eq!(Cell::Number(7).to_csv(Form::Spreadsheet), "7");
-        assert_eq!(Cell::Empty.to_csv(Form::Spreadsheet), "");
+        assert_eq!(csv(Cell::Id("124000224161433"), Form::Spreadsheet), "\"=\"\"124000224161433\"\"\"");
+        assert_eq!(csv(Cell::Id("a\"b"), Form::Spreadsheet), "\"=\"\"a\"\"\"\"b\"\"\"");
+        assert_eq!(csv(Cell::Text("=1+1"), Form::Spreadsheet), "'=1+1");
+        assert_eq!(csv(Cell::Text("@x,y"), Form::Spreadsheet), "\"'@x,y\"");
+        assert_eq!(csv(Cell::Text("\t=1"), Form::Spreadsheet), "'\u{fffd}=1");
+        assert_eq!(csv(Cell::Text("a;=1+1;b"), Form::Spreadsheet), "\"a;'=1+1;b\"");
+        assert_eq!(csv(Cell::Text("\u{ff1d}1+1"), Form::Spreadsheet), "'\u{ff1d}1+1");
+        assert_eq!(csv(Cell::Text("  +1"), Form::Spreadsheet), "'  +1");
+        assert_eq!(csv(Cell::Text("a\u{202e}b"), Form::Spreadsheet), "a\u{fffd}b");
+        assert_eq!(csv(Cell::Text("plain"), Form::Spreadsheet), "plain");
+        assert_eq!(csv(Cell::Number(7), Form::Spreadsheet), "7");
+        assert_eq!(csv(Cell::Empty, Form::Spreadsheet), "");
     }
 
     /// Catches a program that gets ids in a notation of spreadsheets, or a text that breaks its line.
     #[test]
     fn the_plain_form_has_ids_and_texts_as_they_are() {
-        assert_eq!(Cell::Id("124000224161433").to_csv(Form::Plain), "124000224161433");
-        assert_eq!(Cell::Text("=1+1").to_csv(Form::Plain), "=1+1");
-        assert_eq!(Cell::Text("a;\"b\"\n").to_csv(Form::Plain), "\"a;\"\"b\"\"\u{fffd}\"");
+        assert_eq!(csv(Cell::Id("124000224161433"), Form::Plain), "124000224161433");
+        assert_eq!(csv(Cell::Text("=1+1"), Form::Plain), "=1+1");
+        assert_eq!(csv(Cell::Text("a;\"b\"\n"), Form::Plain), "\"a;\"\"b\"\"\u{fffd}\"");
     }
 
     /// Catches a payload that forges a row or sends escape sequences to a terminal.
     #[test]
     fn no_text_breaks_its_line_or_reaches_a_terminal_as_a_command() {
-        assert_eq!(Cell::Text("a\r\nb\u{1b}[2J").to_csv(Form::Spreadsheet), "a\u{fffd}\u{fffd}b\u{fffd}[2J");
-        assert_eq!(Cell::Id("a\nb").to_csv(Form::Spreadsheet), "\"=\"\"a\u{fffd}b\"\"\"");
+        assert_eq!(csv(Cell::Text("a\r\nb\u{1b}[2J"), Form::Spreadsheet), "a\u{fffd}\u{fffd}b\u{fffd}[2J");
+        assert_eq!(csv(Cell::Id("a\nb"), Form::Spreadsheet), "\"=\"\"a\u{fffd}b\"\"\"");
     }
 }
