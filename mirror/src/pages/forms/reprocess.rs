@@ -37,7 +37,7 @@ const PATH: &str = "/payloads/reprocess";
 const LIST_PATH: &str = "/payloads?status=error";
 const OPERATORS: Senders = Senders {
     least: Role::Operator,
-    role: "you may look, not reprocess: an owner of this office can make you an operator",
+    role: "only operators and owners of this office have rejected reads judged again; an owner can make you one",
     key: "an API key does not open forms; programs reprocess at the barn, with POST /api/lora/process",
 };
 
