@@ -173,6 +173,8 @@ pub(super) struct Matcher<'a> {
     /// Other labels.
     labels: Vec<LabelMatch<'a>>,
     day: Option<DayMatch<'a>>,
+    /// No label and no day is asked for.
+    is_by_marks: bool,
 }
 
 /// A label that animals must have.
@@ -294,7 +296,10 @@ impl<'a> Matcher<'a> {
         };
         let has_left = filter.day.as_ref().is_some_and(|day| day.event == DayEvent::Out);
         let is_complete = filter.tags == Some(TagFilter::Complete);
+        let AnimalFilter { pen, lot, export_lot, funder, sex, day, .. } = filter;
+        let wanted = [pen, lot, export_lot, funder, sex];
         Self {
+            is_by_marks: wanted.into_iter().all(Option::is_none) && day.is_none(),
             catalog,
             required: [Marks::LISTED, ANY_MARK, tags, if has_left { Marks::EXPORTED } else { ANY_MARK }],
             forbidden: if is_complete { Marks::NO_LF | Marks::NO_EPC } else { 0 },
@@ -327,9 +332,11 @@ impl<'a> Matcher<'a> {
 
     /// Returns whether the animal in a place passes all filters.
     pub(super) fn matches(&self, place: usize) -> bool {
+        // Most filters are by marks alone, and a list of all head asks for each of them.
         self.has_marks(self.catalog.columns.marks[place])
-            && self.all_labels().all(|label| label.matches(place))
-            && self.day.as_ref().is_none_or(|day| day.matches(place))
+            && (self.is_by_marks
+                || self.all_labels().all(|label| label.matches(place))
+                    && self.day.as_ref().is_none_or(|day| day.matches(place)))
     }
 
     /// Returns the fewest animals that an index finds and that have all that pass among them; `None` for all.

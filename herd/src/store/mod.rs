@@ -42,6 +42,7 @@ mod folding;
 pub mod fuzzing;
 mod group;
 mod journal;
+mod known_times;
 mod local;
 mod log;
 mod memory;

@@ -1,9 +1,11 @@
 //! Read access to a store: pages for followers, and snapshots for queries.
 
+use super::known_times::KnownTimes;
 use super::log::{Log, LogReader};
 use super::tables::{Tables, View};
 use super::{ChangeRun, Changes, DamagedRow, Head, StoreError};
 use crate::change::Change;
+use crate::clock::WallTime;
 use crate::fold::{KeyRange, Row, Rows, RowsError, decode};
 use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
 use crate::tables::{Key, Table};
@@ -19,11 +21,12 @@ pub struct Reader {
     pub(super) log: Log,
     pub(super) tables: Tables,
     head: watch::Receiver<Head>,
+    times: KnownTimes,
 }
 
 impl Reader {
     pub(super) fn new(log: Log, tables: Tables, head: watch::Receiver<Head>) -> Self {
-        Self { log, tables, head }
+        Self { log, tables, head, times: KnownTimes::default() }
     }
 
     /// Returns the identity of the history.
@@ -74,7 +77,7 @@ impl Reader {
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
         // The tables first, so that the log holds everything that they hold.
         let tables = self.tables.view();
-        Ok(Snapshot { tables, log: self.log.reader()?, reads: Cell::default() })
+        Ok(Snapshot { tables, log: self.log.reader()?, times: self.times.clone(), reads: Cell::default() })
     }
 }
 
@@ -82,6 +85,7 @@ impl Reader {
 pub struct Snapshot {
     tables: View,
     log: LogReader,
+    times: KnownTimes,
     reads: Cell<ReadCounts>,
 }
 
@@ -123,6 +127,23 @@ impl Snapshot {
     /// Returns a change of the log, or `None` if this program cannot decode it.
     pub fn change(&self, sequence: Sequence) -> Result<Option<Change>, StoreError> {
         Ok(self.change_bytes(sequence)?.and_then(|bytes| Change::from_bytes(&bytes).ok()))
+    }
+
+    /// Returns the time of a change that `look_up` finds. It is kept for the next call.
+    pub(crate) fn known_time<E>(
+        &self,
+        sequence: Sequence,
+        look_up: impl FnOnce() -> Result<Option<WallTime>, E>,
+    ) -> Result<Option<WallTime>, E> {
+        let kept = self.times.get(sequence);
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        let at = look_up()?;
+        if let Some(at) = at {
+            self.times.keep(sequence, at);
+        }
+        Ok(at)
     }
 
     /// Returns the stored bytes of a change.
