@@ -1,6 +1,7 @@
 // Corrections by the forms of the pages: applied once, refused with the reason, and never typed in vain.
 
 import { NotThere, ensure, equal } from "../claims.mjs";
+import { hasNoFaults } from "../faults.mjs";
 import { alarm, openAnimal, send, unfold, waitUntilApplied } from "../forms.mjs";
 import { OWNER, logIn } from "../visit.mjs";
 import { until } from "../wait.mjs";
@@ -136,6 +137,7 @@ export async function run(walk, claim) {
     await person.follow(reprocess.getByRole("button", { name: "Reprocess" }));
     const told = await page.getByRole("status").filter({ hasText: "judged again" }).innerText();
     ensure(/\b1 is an event now/.test(told), `the page says: ${told}`);
+    await hasNoFaults(person);
     const event = page.locator("main a[href*='/payloads/']").first();
     const path = await event.getAttribute("href");
     await until("the read is an event", async () => {

@@ -1,6 +1,7 @@
 // A barn that was started with the card of before: the office shows both histories, and an owner chooses.
 
 import { ensure, equal } from "../claims.mjs";
+import { hasNoFaults } from "../faults.mjs";
 import { LATER_MS, until } from "../wait.mjs";
 
 /** Name of the barn at the office. */
@@ -42,6 +43,7 @@ export async function run(walk, claim) {
     await shows("Two histories");
     const rows = await page.locator("#divergence tbody tr").allInnerTexts();
     ensure(rows.length === 2 && rows.every((row) => /\d/.test(row)), rows.join(" | "));
+    await hasNoFaults(person);
     await person.startAt(`/sites/${SITE}/search?q=124000888000012`);
     ensure(page.url().includes("/animals/"), "the old copy is not shown");
   });
@@ -58,6 +60,7 @@ export async function run(walk, claim) {
     const { count } = person;
     await shows("Only here");
     ensure(!(await person.text()).includes("Two histories"), "there are still two histories");
+    await hasNoFaults(person);
     await shows("Live");
     await person.startAt(`/sites/${SITE}/search?q=124000888000031`);
     ensure(page.url().includes("/animals/"), "what the barn has now is not shown");

@@ -1,24 +1,19 @@
 // How every page looks: on a phone and a desk, light and dark, at 320 px, to a screen reader.
 
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ensure, equal } from "../claims.mjs";
 import { crawl, fileName } from "../crawl.mjs";
+import { NARROWEST_PX, SCHEMES, axeFaults } from "../faults.mjs";
 import { TODAYS_LOT } from "../herd.mjs";
 import { focusedElement, widths } from "../in_page.mjs";
 import { PHONE } from "../visit.mjs";
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
 const DESK = { width: 1280, height: 900 };
 /** A desk at 400 %: as wide as the narrowest phone, and low. */
-const ZOOMED = { width: 320, height: 225 };
+const ZOOMED = { width: NARROWEST_PX, height: 225 };
 /** Pages that say that there is nothing. */
 const MISSING = ["/search?q=no+such+tag", "/no/such/page"];
-const SCHEMES = ["light", "dark"];
-/** Rules of axe-core that depend on colors. */
-const COLOR_RULES = ["color-contrast", "link-in-text-block"];
 
 export async function run(walk, claim) {
   const person = await walk.owner();
@@ -75,14 +70,6 @@ async function visitAll(walk, options, paths, visit) {
   await visit(stranger.page, "/login");
   await owner.page.context().close();
   await stranger.page.context().close();
-}
-
-/** Returns the violations of all rules of axe-core, in a line each. Dark pages differ from light ones in their colors only. */
-async function axeFaults(page, scheme) {
-  await page.evaluate(AXE);
-  const options = { resultTypes: ["violations"], ...(scheme === "dark" ? { runOnly: COLOR_RULES } : {}) };
-  const { violations } = await page.evaluate((options) => window.axe.run(document, options), options);
-  return violations.map(({ id, nodes }) => `${id} (${nodes.length}): ${nodes[0].target.join(" ")}`);
 }
 
 /** Keeps one page for each fault. */

@@ -1,6 +1,7 @@
 // Two barns at one office: both in one list, and the links of before go on working.
 
 import { ensure, equal } from "../claims.mjs";
+import { hasNoFaults } from "../faults.mjs";
 import { LATER_MS, until } from "../wait.mjs";
 
 /** Name of the second barn at the office. */
@@ -28,6 +29,7 @@ export async function run(walk, claim) {
       const text = await person.text();
       return text.includes("north-yard") && text.includes(SECOND);
     }, LATER_MS);
+    await hasNoFaults(person);
   });
   await claim("each site has its own pages, and the bar leads from one to the other", async () => {
     await person.follow(page.locator("main").getByRole("link", { name: SECOND }));
@@ -43,6 +45,7 @@ export async function run(walk, claim) {
   });
   await claim("an animal links to itself at the other site, by its tag", async () => {
     await person.startAt(`/sites/north-yard${old}`);
+    await hasNoFaults(person);
     const link = page.locator(`main a[href*="/sites/${SECOND}/animals/"]`);
     await person.follow(link);
     ensure((await person.text()).includes(epc), `${page.url()} is not the animal`);
@@ -56,5 +59,6 @@ export async function run(walk, claim) {
     const links = await page.locator("main a[href*='/animals/']").evaluateAll((all) => all.map((link) => link.pathname));
     const sites = new Set(links.map((path) => path.split("/")[2]));
     equal("sites of the animal", [...sites].sort(), ["north-yard", SECOND]);
+    await hasNoFaults(person);
   });
 }
