@@ -52,8 +52,9 @@ pub struct AnimalIds {
     pub without_identity: usize,
 }
 
-/// Part of all animals, as one in so many, up to which those that an index finds are sorted for a list.
-const SORTED_PART: usize = 16;
+/// Part of all animals, as one in so many, up to which those that an index finds are sorted for a list. To sort more takes
+/// longer than to walk through an order until a page is full, and to count those before it.
+const SORTED_PART: usize = 64;
 /// Number of animals that an index finds and that are sorted in any case.
 const MIN_SORTED: usize = 4;
 
