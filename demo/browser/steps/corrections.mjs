@@ -134,6 +134,7 @@ export async function run(walk, claim) {
     await person.follow(page.getByRole("navigation").getByRole("link", { name: "Reads", exact: true }));
     await person.follow(page.locator("nav.choices a", { hasText: "Rejected" }));
     const reprocess = await unfold(person, "Reprocess rejected payloads");
+    await hasNoFaults(person);
     await person.follow(reprocess.getByRole("button", { name: "Reprocess" }));
     const told = await page.getByRole("status").filter({ hasText: "judged again" }).innerText();
     ensure(/\b1 is an event now/.test(told), `the page says: ${told}`);

@@ -22,7 +22,8 @@ export async function run(walk, claim) {
   mkdirSync(screenshots(walk), { recursive: true });
 
   await claim("every link leads to a page", async () => {
-    found.push(...(await crawl(person, [...MISSING, `/batches/${TODAYS_LOT}`, "/search?q=101"])));
+    const first = [...MISSING, `/batches/${TODAYS_LOT}`, "/search?q=101", "/payloads?status=error"];
+    found.push(...(await crawl(person, first)));
     const wrong = found.filter(({ path, status }) => status !== (MISSING.includes(path) ? 404 : 200));
     equal("pages with another status", wrong, []);
     return `${found.length} pages`;
