@@ -11,9 +11,13 @@
 //!   Payloads of another branch come back, but its corrections do not: so which branch is taken counts.
 
 use super::RecoverError;
-use super::pieces::{Files, Mark, Piece, Source};
+use super::pieces::{Files, MAX_PIECES, Mark, Piece, Source};
 use crate::digest::{chain_next, log_start};
-use crate::position::{Position, Sequence, StoreId};
+use crate::position::{Digest, Position, Sequence, StoreId};
+use std::num::NonZeroU32;
+
+/// Maximum number of parts. Pieces are cut where copies of a part of them end, as after a recovery.
+const MAX_PARTS: usize = MAX_PIECES + MAX_PIECES / 4;
 
 /// A piece of the chain, and what is taken of it: the changes after the first number, up to the second one.
 #[derive(Clone, Copy, Debug)]
@@ -26,9 +30,11 @@ pub(super) struct Step {
 /// A part of a piece, between two marks.
 #[derive(Clone, Copy, Debug)]
 struct Part {
-    before: Mark,
-    after: Mark,
-    piece: usize,
+    piece: u32,
+    /// Place in the list of cuts of the mark that the part begins at, unless the piece begins there.
+    from: Option<NonZeroU32>,
+    /// Place of the mark that it ends at, unless the piece ends there.
+    to: Option<NonZeroU32>,
 }
 
 /// End of the best way on from a part.
@@ -50,7 +56,11 @@ pub(super) struct Chain {
 /// Parts of pieces that begin and end where others do.
 pub(super) struct Parts<'a> {
     pieces: &'a [Piece],
+    /// Marks within pieces. The first one is none: places in it are not zero.
+    cuts: Vec<Mark>,
     list: Vec<Part>,
+    /// By piece, whether it is the beginning of another one.
+    is_repeated: Vec<bool>,
     remembered: Option<Mark>,
 }
 
@@ -62,31 +72,75 @@ impl<'a> Parts<'a> {
         remembered: Option<&Position>,
     ) -> Result<Self, RecoverError> {
         let remembered = remembered.map(|position| (position.sequence.0, position.digest));
-        let mut marks: Vec<_> =
-            pieces.iter().flat_map(|piece| [piece.start(), piece.end()]).chain(remembered).collect();
-        marks.sort_unstable();
-        marks.dedup();
-        let mut parts = Vec::with_capacity(pieces.len());
+        let marks = Marks::of(pieces, remembered);
+        let (cuts, list) = (vec![(0, Digest([0; 32]))], Vec::with_capacity(pieces.len()));
+        let mut parts = Self { pieces, cuts, list, is_repeated: vec![false; pieces.len()], remembered };
+        let mut longest: Option<(&Piece, Vec<Mark>)> = None;
         for (index, piece) in pieces.iter().enumerate() {
-            let mut before = piece.start();
-            for after in marks_within(piece, files, &marks)?.into_iter().chain([piece.end()]) {
-                parts.push(Part { before, after, piece: index });
-                before = after;
+            if longest.as_ref().is_some_and(|(longer, within)| is_beginning_of(piece, longer, within)) {
+                parts.is_repeated[index] = true;
+                continue;
             }
+            let within = marks.within(piece, files)?;
+            parts.cut(index, &within)?;
+            longest = Some((piece, within));
         }
-        parts.sort_unstable_by_key(|part| (part.before, part.piece));
-        Ok(Self { pieces, list: parts, remembered })
+        drop(marks);
+        parts.sort();
+        Ok(parts)
+    }
+
+    /// Returns, by piece, whether it is the beginning of another one.
+    pub(super) fn into_repeated(self) -> Vec<bool> {
+        self.is_repeated
+    }
+
+    /// Adds the parts of a piece between the marks within it.
+    fn cut(&mut self, piece: usize, within: &[Mark]) -> Result<(), RecoverError> {
+        if self.list.len() + within.len() >= MAX_PARTS {
+            return Err(RecoverError::TooManyRows { limit: MAX_PARTS });
+        }
+        let (piece, mut from) = (u32::try_from(piece).unwrap_or(u32::MAX), None);
+        for mark in within {
+            let to = u32::try_from(self.cuts.len()).ok().and_then(NonZeroU32::new);
+            self.cuts.push(*mark);
+            self.list.push(Part { piece, from, to });
+            from = to;
+        }
+        self.list.push(Part { piece, from, to: None });
+        Ok(())
+    }
+
+    fn sort(&mut self) {
+        let mut list = std::mem::take(&mut self.list);
+        list.sort_unstable_by_key(|part| (self.before(part), part.piece));
+        self.list = list;
+    }
+
+    fn piece(&self, part: &Part) -> &Piece {
+        &self.pieces[part.piece as usize]
+    }
+
+    fn before(&self, part: &Part) -> Mark {
+        part.from.map_or_else(|| self.piece(part).start(), |place| self.cuts[place.get() as usize])
+    }
+
+    fn after(&self, part: &Part) -> Mark {
+        part.to.map_or_else(|| self.piece(part).end(), |place| self.cuts[place.get() as usize])
     }
 
     /// Returns whether a part of the given file begins or ends where one of the own files does, or at what is remembered.
     pub(super) fn given_has_neighbor(&self) -> bool {
-        let ends = |is_own: bool| {
-            let parts = self.list.iter().filter(move |part| self.is_own(part) == is_own);
-            parts.flat_map(|part| [part.before, part.after])
+        let [own, given] = [true, false].map(|is_own| self.list.iter().filter(move |part| self.is_own(part) == is_own));
+        let mut ends: Vec<_> = own.clone().collect();
+        ends.sort_unstable_by_key(|part| self.after(part));
+        let is_own_mark = |mark: Mark| {
+            let is_start = self.starting_at(mark).any(|index| self.is_own(&self.list[index]));
+            is_start
+                || self.remembered == Some(mark)
+                || ends.binary_search_by_key(&mark, |part| self.after(part)).is_ok()
         };
-        let mut own: Vec<_> = ends(true).chain(self.remembered).collect();
-        own.sort_unstable();
-        ends(false).any(|end| own.binary_search(&end).is_ok())
+        given.clone().any(|part| is_own_mark(self.before(part)) || is_own_mark(self.after(part)))
     }
 
     /// Chains the parts from the start of a history.
@@ -98,7 +152,8 @@ impl<'a> Parts<'a> {
             (is_remembered, own, self.is_own(&self.list[*index]), last)
         };
         while let Some(index) = self.starting_at(end).max_by_key(order) {
-            let Part { piece, before, after } = self.list[index];
+            let part = self.list[index];
+            let (piece, before, after) = (part.piece as usize, self.before(&part), self.after(&part));
             match steps.last_mut().filter(|step| step.piece == piece) {
                 Some(step) => step.until = after.0,
                 None => steps.push(Step { piece, after: before.0, until: after.0 }),
@@ -112,12 +167,13 @@ impl<'a> Parts<'a> {
     fn reach_of_all(&self) -> Vec<Reach> {
         let mut reach = vec![Reach::default(); self.list.len()];
         for (index, part) in self.list.iter().enumerate().rev() {
-            let next = self.starting_at(part.after).map(|next| reach[next]).max().unwrap_or_default();
-            let own = if self.is_own(part) { part.after.0 } else { 0 };
+            let after = self.after(part);
+            let next = self.starting_at(after).map(|next| reach[next]).max().unwrap_or_default();
+            let own = if self.is_own(part) { after.0 } else { 0 };
             reach[index] = Reach {
-                is_remembered: next.is_remembered || self.remembered == Some(part.after),
+                is_remembered: next.is_remembered || self.remembered == Some(after),
                 own: next.own.max(own),
-                last: next.last.max(part.after.0),
+                last: next.last.max(after.0),
             };
         }
         reach
@@ -125,25 +181,65 @@ impl<'a> Parts<'a> {
 
     /// Returns the parts that begin at a mark.
     fn starting_at(&self, mark: Mark) -> impl Iterator<Item = usize> + '_ {
-        let from = self.list.partition_point(|part| part.before < mark);
-        let found = self.list[from..].iter().take_while(move |part| part.before == mark);
+        let from = self.list.partition_point(|part| self.before(part) < mark);
+        let found = self.list[from..].iter().take_while(move |part| self.before(part) == mark);
         found.enumerate().map(move |(index, _)| from + index)
     }
 
     fn is_own(&self, part: &Part) -> bool {
-        self.pieces[part.piece].place.source < Source::Given
+        self.piece(part).place.source < Source::Given
     }
 }
 
-/// Returns the marks in the middle of a piece that lie on its way from one end to the other.
-fn marks_within(piece: &Piece, files: &Files<'_>, marks: &[Mark]) -> Result<Vec<Mark>, RecoverError> {
-    let from = marks.partition_point(|mark| mark.0 < piece.first);
-    let to = marks.partition_point(|mark| mark.0 < piece.last());
-    let Some(inner) = marks.get(from..to).filter(|inner| !inner.is_empty()) else { return Ok(Vec::new()) };
-    let (changes, mut digest, mut found) = (files.changes(piece)?, piece.before, Vec::new());
-    for (sequence, bytes) in changes.numbered(Sequence(piece.first - 1)) {
-        digest = chain_next(digest, sequence, bytes);
-        found.extend(inner.binary_search(&(sequence.0, digest)).is_ok().then_some((sequence.0, digest)));
+/// Returns whether a piece is the beginning of the one before it, and lies in no better file. A page keeps the rows of its
+/// older copies.
+fn is_beginning_of(piece: &Piece, longer: &Piece, within: &[Mark]) -> bool {
+    piece.start() == longer.start()
+        && (piece.end() == longer.end() || within.contains(&piece.end()))
+        && piece.place.source >= longer.place.source
+}
+
+/// The marks at which pieces begin or end, in order.
+struct Marks<'a> {
+    pieces: &'a [Piece],
+    remembered: Option<Mark>,
+    /// Each is twice the number of a piece, and one more for its end.
+    order: Vec<u32>,
+}
+
+impl<'a> Marks<'a> {
+    fn of(pieces: &'a [Piece], remembered: Option<Mark>) -> Self {
+        let count = u32::try_from(pieces.len()).unwrap_or(u32::MAX / 2);
+        let mut marks = Self { pieces, remembered, order: Vec::new() };
+        let mut order: Vec<_> = (0..count * 2).collect();
+        order.sort_unstable_by_key(|place| marks.mark(*place));
+        order.dedup_by_key(|place| marks.mark(*place));
+        marks.order = order;
+        marks
     }
-    Ok(found)
+
+    fn mark(&self, place: u32) -> Mark {
+        let piece = &self.pieces[(place / 2) as usize];
+        if place.is_multiple_of(2) { piece.start() } else { piece.end() }
+    }
+
+    /// Returns the marks in the middle of a piece that lie on its way from one end to the other.
+    fn within(&self, piece: &Piece, files: &Files<'_>) -> Result<Vec<Mark>, RecoverError> {
+        let place_of = |sequence| self.order.partition_point(|place| self.mark(*place).0 < sequence);
+        let inner = &self.order[place_of(piece.first)..place_of(piece.last())];
+        let remembered = self.remembered.filter(|mark| (piece.first..piece.last()).contains(&mark.0));
+        if inner.is_empty() && remembered.is_none() {
+            return Ok(Vec::new());
+        }
+        let (changes, mut digest, mut found) = (files.changes(piece)?, piece.before, Vec::new());
+        for (sequence, bytes) in changes.numbered(Sequence(piece.first - 1)) {
+            digest = chain_next(digest, sequence, bytes);
+            let mark = (sequence.0, digest);
+            let is_mark =
+                remembered == Some(mark) || inner.binary_search_by_key(&mark, |place| self.mark(*place)).is_ok();
+            // The last change ends the piece.
+            found.extend((is_mark && sequence.0 < piece.last()).then_some(mark));
+        }
+        Ok(found)
+    }
 }

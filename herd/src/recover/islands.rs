@@ -1,14 +1,14 @@
 //! Gaps behind the chain, and the islands behind those.
 
 use super::chain::Chain;
-use super::pieces::{Files, Piece, Source};
+use super::pieces::{Files, Mark, Piece, Source};
 use super::{Bytes, FoundLog, OnProgress, RecoverError, RecoverProgress};
 use crate::change::{Acceptance, Change, ChangeKind};
 use crate::position::{Epoch, Position, Sequence};
-use crate::store::raw::RawFile;
+use crate::store::raw::{RawFile, RawJournal};
 use crate::store::{ChangeRun, DamagedRow, Disk, LOG_FILE, Readmitted, Store};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 /// Maximum number of gaps that are named one by one.
 const MAX_NAMED: usize = 100;
@@ -47,19 +47,22 @@ impl<'a> FoundLog<'a> {
     #[must_use]
     pub fn into_given(self) -> Self {
         let pieces: Vec<_> = self.islands().filter(|island| island.place.source == Source::Given).copied().collect();
+        let is_repeated = vec![false; pieces.len()];
         let chain = Chain { steps: Vec::new(), end: self.chain.end };
         let files = Files { given: self.files.given, ..Files::default() };
-        Self { files, pieces, chain, ..self }
+        Self { files, pieces, is_repeated, chain, ..self }
     }
 
-    /// Closes the log, which is locked no longer. Nothing is read from it until [`reopen_log`](Self::reopen_log).
+    /// Closes the log and its journal, which are locked no longer. Nothing is read from them until
+    /// [`reopen_log`](Self::reopen_log).
     pub fn close_log(&mut self) {
-        self.files.log = None;
+        (self.files.log, self.files.journal) = (None, None);
     }
 
-    /// Opens the log again, as it was closed.
+    /// Opens the log and its journal again, as they were closed.
     pub fn reopen_log(&mut self, disk: &'a dyn Disk) -> Result<(), RecoverError> {
         self.files.log = RawFile::open(disk, LOG_FILE)?.map(|log| Box::new(log) as Box<dyn Bytes + 'a>);
+        self.files.journal = RawJournal::open(disk)?.map(|journal| Box::new(journal) as Box<dyn Bytes + 'a>);
         Ok(())
     }
 
@@ -77,17 +80,21 @@ impl<'a> FoundLog<'a> {
 
     /// Returns the pieces outside of the chain, in order. Of some of them it has the first changes.
     fn islands(&self) -> impl Iterator<Item = &Piece> {
-        let mut is_chained = vec![false; self.pieces.len()];
+        let mut is_left_out = self.is_repeated.clone();
         for step in &self.chain.steps {
-            is_chained[step.piece] = step.until == self.pieces[step.piece].last();
+            is_left_out[step.piece] = step.until == self.pieces[step.piece].last();
         }
-        self.pieces.iter().zip(is_chained).filter(|(_, is_chained)| !is_chained).map(|(piece, _)| piece)
+        self.pieces.iter().zip(is_left_out).filter(|(_, is_left_out)| !is_left_out).map(|(piece, _)| piece)
     }
 
     /// Returns the gaps behind the chain.
     pub fn gaps(&self, remembered: Option<&Position>) -> Gaps {
-        let (mut gaps, mut covered, mut forked) = (Gaps::default(), self.chain.end.0, HashSet::new());
+        let (mut gaps, mut covered, mut forked) = (Gaps::default(), self.chain.end.0, BTreeSet::<Mark>::new());
         for island in self.islands().filter(|island| island.last() > self.chain.end.0) {
+            // No later island begins before this one.
+            while forked.first().is_some_and(|end| end.0 < island.start().0) {
+                forked.pop_first();
+            }
             // Another branch has numbers of its own, and nothing is missing in front of them.
             if island.first <= self.chain.end.0.saturating_add(1) || forked.contains(&island.start()) {
                 forked.insert(island.end());

@@ -5,7 +5,7 @@
 //! enough for a payload and that nothing announces, or that lies where a damaged one should be, needs a neighbor behind it. What
 //! lies in the free end of a page is left over from an earlier use of that, and is in no longer row.
 
-use super::pieces::{Files, OpenPiece, Piece, Pieces, Place, Source};
+use super::pieces::{Files, OpenPiece, Piece, Pieces, Place};
 use crate::position::{Digest, Position};
 use std::collections::{HashMap, HashSet};
 
@@ -40,28 +40,49 @@ pub(super) fn place_open(pieces: &mut Pieces, files: &Files<'_>, known: &[Positi
             placed.push(piece);
         }
     }
-    let extents = Extents::of(pieces.list.iter().chain(&placed));
-    pieces.list.extend(placed.into_iter().filter(|piece| !extents.enclose(&piece.place)));
+    let extents = Extents::of(&pieces.list, &placed);
     let is_unplaced = |piece: &&OpenPiece| !piece.is_announced && !extents.enclose(&piece.place);
-    pieces.dropped + open.pieces.iter().flatten().filter(is_unplaced).count() as u64
+    let unplaced = open.pieces.iter().flatten().filter(is_unplaced).count() as u64;
+    let is_enclosed: Vec<_> = placed.iter().map(|piece| extents.enclose(&piece.place)).collect();
+    pieces
+        .list
+        .extend(placed.into_iter().zip(is_enclosed).filter(|(_, is_enclosed)| !is_enclosed).map(|(piece, _)| piece));
+    pieces.dropped + unplaced
 }
 
-/// The extents of pieces, in order.
-struct Extents(Vec<(Source, u64, u64)>);
+/// Pieces in the order in which they lie in files.
+struct Extents<'a> {
+    listed: &'a [Piece],
+    placed: &'a [Piece],
+    /// Numbers of pieces: the listed ones, then those that were placed.
+    order: Vec<u32>,
+}
 
-impl Extents {
-    fn of<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Self {
-        let extent = |Place { source, offset, bytes, .. }: Place| (source, offset, offset + u64::from(bytes));
-        let mut extents: Vec<_> = pieces.map(|piece| extent(piece.place)).collect();
-        extents.sort_unstable();
-        Self(extents)
+impl<'a> Extents<'a> {
+    fn of(listed: &'a [Piece], placed: &'a [Piece]) -> Self {
+        let count = u32::try_from(listed.len() + placed.len()).unwrap_or(u32::MAX);
+        let mut extents = Self { listed, placed, order: Vec::new() };
+        let mut order: Vec<_> = (0..count).collect();
+        order.sort_unstable_by_key(|number| {
+            let place = extents.place(*number);
+            (place.source, place.offset, place.bytes)
+        });
+        extents.order = order;
+        extents
+    }
+
+    fn place(&self, number: u32) -> &Place {
+        let number = number as usize;
+        let piece = self.listed.get(number).unwrap_or_else(|| &self.placed[number - self.listed.len()]);
+        &piece.place
     }
 
     /// Returns whether a piece begins within another one, as the bytes of a payload do.
     fn enclose(&self, place: &Place) -> bool {
-        let before = self.0.partition_point(|(source, offset, _)| (*source, *offset) < (place.source, place.offset));
-        let nearest = before.checked_sub(1).and_then(|index| self.0.get(index));
-        nearest.is_some_and(|(source, _, end)| *source == place.source && *end > place.offset)
+        let start = |place: &Place| (place.source, place.offset);
+        let before = self.order.partition_point(|number| start(self.place(*number)) < start(place));
+        let nearest = before.checked_sub(1).and_then(|index| self.order.get(index)).map(|number| self.place(*number));
+        nearest.is_some_and(|near| near.source == place.source && near.offset + u64::from(near.bytes) > place.offset)
     }
 }
 

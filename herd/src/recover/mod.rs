@@ -25,6 +25,8 @@
 //! - **The own log, the journal and a given file count together.** A row that is damaged in one of them may be whole in another:
 //!   an office's backup fills the gap, and then nothing is lost.
 //! - **A whole log is left as it is.** A given file then adds what only it holds, such as the reads that an office has kept.
+//! - **Memory is bounded by [`MAX_RECOVER_BYTES`],** however large the log is. Rows that follow each other in a page are one piece;
+//!   nothing is held of a piece but its place and its ends; the journal is read in place.
 //! - **What the medium does not return counts as zeros.** A card that fails in some blocks still has the others.
 
 mod chain;
@@ -47,12 +49,16 @@ pub use window::Bytes;
 use crate::change::Change;
 use crate::digest::log_start;
 use crate::position::{Epoch, Position, Sequence, StoreId};
-use crate::store::raw::{RawFile, journal_bytes, strip_tags};
+use crate::store::raw::{RawFile, RawJournal};
 use crate::store::{Disk, LOG_FILE};
 use chain::{Chain, Parts};
 use pages::find_pages;
 use pieces::{Files, Piece, Pieces, Source};
 use rows::{Announcements, find_rows};
+
+/// Maximum memory of a search for a log, besides the given file and what its caller holds. Pieces of the history take most of it:
+/// 96 bytes for each that is found, and about as much again while they are chained.
+pub const MAX_RECOVER_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Progress of a recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +104,8 @@ pub struct Places<'a> {
 pub struct FoundLog<'a> {
     files: Files<'a>,
     pieces: Vec<Piece>,
+    /// By piece, whether it is the beginning of another one.
+    is_repeated: Vec<bool>,
     chain: Chain,
     store: StoreId,
     /// Rows that may be whole, and that nothing places.
@@ -151,7 +159,8 @@ pub fn find_log<'a>(places: Places<'a>, progress: &mut OnProgress<'_>) -> Result
         Some(_) => Chain { steps: Vec::new(), end: (0, log_start(store).digest) },
         None => parts.follow(store),
     };
-    Ok(FoundLog { files, pieces: pieces.list, chain, store, unplaced, unreadable, stated })
+    let is_repeated = parts.into_repeated();
+    Ok(FoundLog { files, pieces: pieces.list, is_repeated, chain, store, unplaced, unreadable, stated })
 }
 
 struct Search<'a> {
@@ -180,12 +189,11 @@ impl Search<'_> {
             return Err(RecoverError::ForeignLog { found, remembered });
         }
         let store = remembered.or(of_log);
-        let Some(journal) = journal_bytes(disk)? else { return Ok(store) };
-        let (bytes, announced) = strip_tags(&journal);
-        drop(journal);
+        let Some(journal) = RawJournal::open(disk)? else { return Ok(store) };
+        let announced = journal.announced();
         let store = store.or_else(|| announced.iter().find_map(|row| row.store));
-        find_rows(&bytes, Source::Journal, Announcements::Known(announced, store), &mut self.pieces, progress)?;
-        self.files.journal = Some(bytes);
+        find_rows(&journal, Source::Journal, Announcements::Known(announced, store), &mut self.pieces, progress)?;
+        self.files.journal = Some(Box::new(journal));
         Ok(store)
     }
 

@@ -6,10 +6,14 @@ use crate::position::{Digest, Epoch, Sequence};
 use crate::store::Changes;
 use crate::store::raw::{PAGE_BYTES, RawRow};
 use crate::wire::{Page, from_blob};
+use std::cmp::Reverse;
 
-/// Maximum number of pieces that are known at once, 104 bytes each: of a log with a hundred million payloads, or with two
-/// million if each came alone and had a row of its own, as in ten years with 500 payloads a day.
-const MAX_PIECES: usize = 2_000_000;
+/// Maximum number of pieces that are known at once; see [`MAX_RECOVER_BYTES`](super::MAX_RECOVER_BYTES). Rows that
+/// lie back to back are one piece. So these are a log with 200 million payloads, or with two million if each came alone and had
+/// a row of its own, as in ten years with 500 payloads a day.
+pub(super) const MAX_PIECES: usize = 256 * 1024;
+/// Maximum length of a piece that rows are joined to: what is read at once when one of them is wanted.
+const MAX_JOINED_BYTES: u32 = 256 * 1024;
 /// Maximum number of rows whose place is open. A page that is lost with its neighbors leaves a few dozen of them.
 const MAX_OPEN_ROWS: usize = 50_000;
 /// Maximum number of rows of one page whose place is open: as many as the shortest rows are. Payloads can look like more.
@@ -88,8 +92,23 @@ impl Piece {
         (self.last(), self.after)
     }
 
-    fn order(&self) -> (u64, Digest, u32, Digest, Source) {
-        (self.first, self.before, self.count, self.after, self.place.source)
+    /// Joins a row that follows this one in the history and in the file. Returns whether it does.
+    fn join(&mut self, next: &Self) -> bool {
+        let bytes = self.place.bytes.checked_add(next.place.bytes).filter(|bytes| *bytes <= MAX_JOINED_BYTES);
+        let count = self.count.checked_add(next.count);
+        let (Some(bytes), Some(count)) = (bytes, count) else { return false };
+        let follows = self.end() == next.start()
+            && (self.place.source, self.place.form) == (next.place.source, next.place.form)
+            && self.place.form == Form::Row
+            && self.place.offset + u64::from(self.place.bytes) == next.place.offset;
+        if follows {
+            (self.count, self.after, self.place.bytes) = (count, next.after, bytes);
+        }
+        follows
+    }
+
+    fn order(&self) -> (u64, Digest, Reverse<u32>, Digest, Source) {
+        (self.first, self.before, Reverse(self.count), self.after, self.place.source)
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -109,8 +128,11 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// Adds a piece. redb copies pages, so most rows are found several times.
+    /// Adds a piece, or joins it to the last one. redb copies pages, so most rows are found several times.
     pub(super) fn push(&mut self, piece: Piece) -> Result<(), RecoverError> {
+        if self.list.last_mut().is_some_and(|last| last.join(&piece)) {
+            return Ok(());
+        }
         if self.list.len() >= MAX_PIECES {
             self.sort();
             if self.list.len() > MAX_PIECES / 4 * 3 {
@@ -141,7 +163,7 @@ impl Pieces {
         }
     }
 
-    /// Orders the pieces by their first change, and keeps one of each.
+    /// Orders the pieces by their first change, longer ones first, and keeps one of each.
     pub(super) fn sort(&mut self) {
         self.list.sort_unstable_by_key(Piece::order);
         self.list.dedup_by(|later, earlier| {
@@ -154,11 +176,22 @@ impl Pieces {
     }
 }
 
+/// Returns the changes of rows that lie back to back.
+fn changes_of_rows(mut bytes: &[u8]) -> Option<Changes> {
+    let mut changes = Changes::default();
+    while !bytes.is_empty() {
+        let row = RawRow::at(bytes)?;
+        row.changes().iter().for_each(|change| changes.push(change));
+        bytes = bytes.get(row.length()..)?;
+    }
+    Some(changes)
+}
+
 /// The files that pieces lie in.
 #[derive(Default)]
 pub(super) struct Files<'a> {
     pub(super) log: Option<Box<dyn Bytes + 'a>>,
-    pub(super) journal: Option<Vec<u8>>,
+    pub(super) journal: Option<Box<dyn Bytes + 'a>>,
     pub(super) given: Option<&'a dyn Bytes>,
 }
 
@@ -166,7 +199,7 @@ impl Files<'_> {
     fn of(&self, source: Source) -> Option<&dyn Bytes> {
         match source {
             Source::Log => self.log.as_deref(),
-            Source::Journal => self.journal.as_ref().map(|journal| journal as &dyn Bytes),
+            Source::Journal => self.journal.as_deref(),
             Source::Given => self.given,
         }
     }
@@ -183,7 +216,7 @@ impl Files<'_> {
         let unsteady = RecoverError::Unsteady { first: Sequence(piece.first), last: Sequence(piece.last()) };
         let Some(bytes) = self.read(&piece.place) else { return Err(unsteady) };
         let changes = match piece.place.form {
-            Form::Row => RawRow::at(&bytes).map(|row| row.changes()),
+            Form::Row => changes_of_rows(&bytes),
             Form::Page => from_blob::<Page>(&bytes).ok().map(|page| page.changes),
         };
         let after = Sequence(piece.first - 1);
@@ -194,5 +227,52 @@ impl Files<'_> {
     pub(super) fn is_intact_from(&self, place: &Place, first: u64) -> bool {
         let bytes = self.read(place);
         bytes.is_some_and(|bytes| RawRow::at(&bytes).is_some_and(|row| row.is_intact_from(Sequence(first))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row of one change, each in a page of its own.
+    fn lone(n: u64) -> Piece {
+        let place = Place { offset: n * PAGE_BYTES as u64, bytes: 100, source: Source::Log, form: Form::Row };
+        let mark = |n: u64| Digest([&n.to_le_bytes()[..], &[0; 24]].concat().try_into().unwrap());
+        Piece { first: n, count: 1, before: mark(n - 1), after: mark(n), place, stated: Epoch(0) }
+    }
+
+    /// Catches a log with more rows than there is memory for, which takes what there is, or whose rows are dropped.
+    #[test]
+    fn one_piece_more_than_the_limit_is_refused() {
+        let mut pieces = Pieces::default();
+        (1..=MAX_PIECES as u64).for_each(|n| pieces.push(lone(n)).unwrap());
+        let refused = pieces.push(lone(MAX_PIECES as u64 + 1));
+        assert!(matches!(refused, Err(RecoverError::TooManyRows { limit: MAX_PIECES })), "{refused:?}");
+    }
+
+    /// Catches copies of rows that count as many rows, so that a log of a few rows is refused.
+    #[test]
+    fn copies_of_rows_count_once() {
+        let mut pieces = Pieces::default();
+        for copy in 0..3 {
+            for n in 1..=MAX_PIECES as u64 / 2 {
+                let place = Place { offset: (copy * MAX_PIECES as u64 + n) * PAGE_BYTES as u64, ..lone(n).place };
+                pieces.push(Piece { place, ..lone(n) }).unwrap();
+            }
+        }
+        pieces.sort();
+        assert_eq!(pieces.list.len(), MAX_PIECES / 2);
+    }
+
+    /// Catches rows of one page that are a piece each, or rows that are joined although one of another page lies between.
+    #[test]
+    fn rows_that_follow_each_other_in_a_page_are_one_piece() {
+        let mut pieces = Pieces::default();
+        for n in [1, 2, 3, 5, 6] {
+            let place = Place { offset: 50 + n * 100, ..lone(n).place };
+            pieces.push(Piece { place, ..lone(n) }).unwrap();
+        }
+        let found: Vec<_> = pieces.list.iter().map(|piece| (piece.first, piece.count, piece.place.bytes)).collect();
+        assert_eq!(found, [(1, 3, 300), (5, 2, 200)]);
     }
 }

@@ -1,6 +1,6 @@
 //! A part of a file in memory, moved over the file from its start to its end.
 
-use crate::store::raw::{PAGE_BYTES, RawFile};
+use crate::store::raw::{PAGE_BYTES, RawFile, RawJournal};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -62,6 +62,16 @@ impl Bytes for RawFile {
 
     fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
         RawFile::read(self, offset, to)
+    }
+}
+
+impl Bytes for RawJournal {
+    fn length(&self) -> io::Result<u64> {
+        Ok(RawJournal::length(self))
+    }
+
+    fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
+        RawJournal::read(self, offset, to)
     }
 }
 

@@ -10,13 +10,14 @@
 use super::changes::Changes;
 use super::disk::Disk;
 use super::error::StoreError;
-use super::journal::{JOURNAL_FILE, MAX_FILE_BYTES, reading as reading_journal};
+use super::journal::{
+    BLOCK_BYTES, JOURNAL_FILE, MAX_FILE_BYTES, ROOM_BYTES, announced_row, reading as reading_journal,
+};
 use super::row::{HEADER_BYTES, ROW_BYTES, ROW_CHANGES, RowReader, VERSION};
 use crate::position::{Digest, Sequence};
 use redb::StorageBackend;
 use std::io;
 
-pub(crate) use super::journal::strip_tags;
 pub(crate) use super::row::AnnouncedRow;
 
 /// Unit at which pages of `log.redb` begin.
@@ -55,18 +56,57 @@ impl RawFile {
     }
 }
 
-/// Returns the bytes of the journal, if there is one that any version may have written.
-pub(crate) fn journal_bytes(disk: &dyn Disk) -> Result<Option<Vec<u8>>, StoreError> {
-    let Some(file) = RawFile::open(disk, JOURNAL_FILE)? else { return Ok(None) };
-    let length = file.length().map_err(reading_journal)?.min(MAX_FILE_BYTES);
-    let mut bytes = vec![0; usize::try_from(length).map_err(reading_journal)?];
-    // What cannot be read stays zero, which is no record.
-    for (block, at) in bytes.chunks_mut(PAGE_BYTES).zip((0_u64..).step_by(PAGE_BYTES)) {
-        if file.read(at, block).is_err() {
-            block.fill(0);
-        }
+/// The journal without the tags of its blocks, read from its file, and locked meanwhile. What the medium does not return is
+/// zeros, which are no record.
+#[derive(Debug)]
+pub(crate) struct RawJournal {
+    file: RawFile,
+    /// Length of the file, up to the largest that any version may have written.
+    file_bytes: u64,
+}
+
+impl RawJournal {
+    /// Opens the journal, if there is one.
+    pub(crate) fn open(disk: &dyn Disk) -> Result<Option<Self>, StoreError> {
+        let Some(file) = RawFile::open(disk, JOURNAL_FILE)? else { return Ok(None) };
+        let file_bytes = file.length().map_err(reading_journal)?.min(MAX_FILE_BYTES);
+        Ok(Some(Self { file, file_bytes }))
     }
-    Ok(Some(bytes))
+
+    /// Returns the number of bytes without the tags.
+    pub(crate) fn length(&self) -> u64 {
+        self.file_bytes - self.file_bytes.div_ceil(BLOCK_BYTES as u64)
+    }
+
+    /// Fills `to` with the bytes from `offset` on.
+    pub(crate) fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
+        let end = offset.checked_add(to.len() as u64).filter(|end| *end <= self.length());
+        end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let (mut number, mut skipped) = (offset / ROOM_BYTES as u64, offset % ROOM_BYTES as u64);
+        let mut rest = to;
+        while !rest.is_empty() {
+            let room = ROOM_BYTES - usize::try_from(skipped).unwrap_or_default();
+            let (part, later) = rest.split_at_mut(room.min(rest.len()));
+            if self.file.read(number * BLOCK_BYTES as u64 + 1 + skipped, part).is_err() {
+                part.fill(0);
+            }
+            (rest, number, skipped) = (later, number + 1, 0);
+        }
+        Ok(())
+    }
+
+    /// Returns the rows that records announce, in the order of offsets.
+    pub(crate) fn announced(&self) -> Vec<AnnouncedRow> {
+        let (mut block, mut rows) = (vec![0; BLOCK_BYTES], Vec::new());
+        for number in 0..self.file_bytes.div_ceil(BLOCK_BYTES as u64) {
+            let offset = number * BLOCK_BYTES as u64;
+            let bytes = usize::try_from(self.file_bytes - offset).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES);
+            if self.file.read(offset, &mut block[..bytes]).is_ok() {
+                rows.extend(announced_row(&block[..bytes], number));
+            }
+        }
+        rows
+    }
 }
 
 /// Returns the rows of a page of `log.redb`, of which `page` has the first [`PAGE_BYTES`]. A larger page has one row, or

@@ -35,7 +35,7 @@
 mod record;
 mod recovery;
 
-pub(crate) use record::strip_tags;
+pub(crate) use record::{BLOCK_BYTES, ROOM_BYTES, announced_row};
 
 use super::changes::Changes;
 use super::disk::Disk;

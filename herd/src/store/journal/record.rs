@@ -12,13 +12,13 @@ use super::super::row::AnnouncedRow;
 use crate::position::{Sequence, StoreId};
 
 /// Unit in which records are laid. No block holds bytes of two records.
-pub(super) const BLOCK_BYTES: usize = 4_096;
+pub(crate) const BLOCK_BYTES: usize = 4_096;
 
 const BEGINS: u8 = b'B';
 const CONTINUES: u8 = b'C';
 const VERSION: u8 = 1;
-/// Bytes of a record in one block.
-const ROOM_BYTES: usize = BLOCK_BYTES - 1;
+/// Bytes of a record in one block, behind its tag.
+pub(crate) const ROOM_BYTES: usize = BLOCK_BYTES - 1;
 const CHECK_BYTES: usize = 32;
 const LENGTH_BYTES: usize = 4;
 /// Version, store, generation and first sequence.
@@ -100,23 +100,15 @@ pub(super) fn read_records(file: &[u8]) -> Result<Vec<Record>, UnknownVersion> {
     Ok(records)
 }
 
-/// Returns the bytes of a file without the tags of its blocks, and the rows that records announce in them. Nothing is
-/// checked: the digests of a row prove it.
-pub(crate) fn strip_tags(file: &[u8]) -> (Vec<u8>, Vec<AnnouncedRow>) {
-    let (mut bytes, mut rows) = (Vec::with_capacity(file.len()), Vec::new());
-    for block in file.chunks(BLOCK_BYTES) {
-        let Some((tag, part)) = block.split_first() else { continue };
-        let begins = bytes.len() as u64;
-        bytes.extend_from_slice(part);
-        let record = part.get(CHECK_BYTES..).and_then(|rest| rest.split_first_chunk::<LENGTH_BYTES>());
-        let Some((length, rest)) = record.filter(|_| *tag == BEGINS) else { continue };
-        let row_bytes = u64::from(u32::from_le_bytes(*length)).checked_sub(HEADER_BYTES as u64);
-        if let (Some((header, _)), Some(row_bytes)) = (split_header(rest), row_bytes) {
-            let offset = begins + (CHECK_BYTES + LENGTH_BYTES + HEADER_BYTES) as u64;
-            rows.push(AnnouncedRow { store: Some(header.store), first: header.first, offset, bytes: row_bytes });
-        }
-    }
-    (bytes, rows)
+/// Returns the row that the record at the start of a block announces. Its offset counts the bytes of the file without the
+/// tags of blocks. Nothing is checked: the digests of a row prove it.
+pub(crate) fn announced_row(block: &[u8], number: u64) -> Option<AnnouncedRow> {
+    let (_, record) = block.split_first().filter(|(tag, _)| **tag == BEGINS)?;
+    let (length, rest) = record.get(CHECK_BYTES..)?.split_first_chunk::<LENGTH_BYTES>()?;
+    let bytes = u64::from(u32::from_le_bytes(*length)).checked_sub(HEADER_BYTES as u64)?;
+    let (header, _) = split_header(rest)?;
+    let offset = number * ROOM_BYTES as u64 + (CHECK_BYTES + LENGTH_BYTES + HEADER_BYTES) as u64;
+    Some(AnnouncedRow { store: Some(header.store), first: header.first, offset, bytes })
 }
 
 /// Returns the checked bytes of the record at the start of `file`, from its version on, and its number of blocks.
