@@ -42,7 +42,7 @@ mod view;
 pub use file::TABLES_FILE;
 #[cfg(any(test, feature = "testing"))]
 pub use file::set_fold_version;
-pub(super) use file::{StoredState, TablesFile, TablesState};
+pub(super) use file::{FileReader, StoredState, TablesFile, TablesState};
 pub(super) use flusher::{Tables, TablesWriter};
 pub(super) use view::View;
 

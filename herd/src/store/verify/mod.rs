@@ -9,6 +9,8 @@
 //!   the barn's with every heartbeat, and by a start without `tables.redb`. Folding again would need a scratch file as
 //!   large as the tables, on a card that may have no room for it.
 
+mod readmissions;
+
 use super::log::{Log, epoch_begun};
 use super::tables::{StoredState, TablesFile, TablesState, View};
 use super::{
@@ -19,9 +21,12 @@ use crate::digest::{RowHasher, RowSum};
 use crate::fold::{FOLD_VERSION, KeyRange, Rows, RowsError};
 use crate::position::{Digest, Epoch, Position, Sequence};
 use crate::tables::{Key, Table, after_key};
+use readmissions::{ReadmissionIndex, is_readmission};
 
 /// Maximum number of damaged rows that are looked for. A log with more of them is restored, not repaired.
 const MAX_DAMAGED_ROWS: usize = 20;
+/// Remedy for damaged tables.
+const REBUILD: &str = "Delete tables.redb while nothing runs; the next start rebuilds it from the log";
 /// Number of rows that are read at once.
 const SCAN_ROWS: usize = 1_000;
 
@@ -93,6 +98,17 @@ pub enum TablesVerdict {
         /// Digest of the rows.
         recomputed: Digest,
     },
+    /// The index of payloads that came back says something else than the log.
+    OtherReadmission {
+        /// The last change in the tables.
+        folded: Sequence,
+        /// Key of the row: the chain digest of the former place of a payload.
+        former: String,
+        /// The change that brought it back; `None` if none did.
+        in_log: Option<Sequence>,
+        /// The change that the row names; `None` if it is missing, or cannot be read.
+        in_tables: Option<Sequence>,
+    },
 }
 
 impl std::fmt::Display for TablesVerdict {
@@ -113,8 +129,19 @@ impl std::fmt::Display for TablesVerdict {
                 write!(
                     f,
                     "the tables at change {folded} are damaged: their rows have the digest {recomputed}, the fold had \
-                     {stored}. Delete tables.redb while nothing runs; the next start rebuilds it from the log"
+                     {stored}. {REBUILD}"
                 )
+            }
+            Self::OtherReadmission { folded, former, in_log, in_tables } => {
+                write!(
+                    f,
+                    "the tables at change {folded} are damaged: in the index of readmissions, the row {former} "
+                )?;
+                match (in_log, in_tables) {
+                    (Some(in_log), Some(found)) => write!(f, "names change {found} instead of {in_log}. {REBUILD}"),
+                    (Some(in_log), None) => write!(f, "is missing, which names change {in_log}. {REBUILD}"),
+                    (None, _) => write!(f, "is one too many: no change brought a payload back from there. {REBUILD}"),
+                }
             }
         }
     }
@@ -174,12 +201,12 @@ pub enum VerifyError {
 pub fn verify_disk(disk: &dyn Disk, progress: &mut dyn FnMut(Progress)) -> Result<VerifyOutcome, VerifyError> {
     let log = Log::open_existing(disk, LOG_CACHE_BYTES)?;
     let log = log.ok_or_else(|| StoreError::Missing { place: disk.place() })?;
-    let head = verify_chain(&log, progress)?;
+    let Chain { head, first_readmission } = verify_chain(&log, progress)?;
     if !disk.holds(TABLES_FILE) {
         return Ok(VerifyOutcome { head, tables: TablesVerdict::Missing });
     }
     let tables = match TablesFile::open(disk, TABLES_FILE, TABLES_CACHE_BYTES) {
-        Ok(tables) => verify_file(&log, &tables, progress)?,
+        Ok(tables) => verify_file(&log, &tables, first_readmission, progress)?,
         Err(locked @ StoreError::Locked { .. }) => return Err(locked.into()),
         Err(error) => TablesVerdict::Unreadable { why: error.to_string() },
     };
@@ -188,8 +215,10 @@ pub fn verify_disk(disk: &dyn Disk, progress: &mut dyn FnMut(Progress)) -> Resul
 
 /// Verifies the store behind `reader` while its writer goes on. Changes appended meanwhile are not checked.
 pub fn verify_reader(reader: &Reader, progress: &mut dyn FnMut(Progress)) -> Result<VerifyOutcome, VerifyError> {
-    let head = verify_chain(&reader.log, progress)?;
-    let tables = verify_view(&reader.tables.view(), progress)?;
+    let Chain { head, first_readmission } = verify_chain(&reader.log, progress)?;
+    // What is appended meanwhile may hold the first one.
+    let tables =
+        verify_view(&reader.log, &reader.tables.view(), first_readmission.min(head.sequence.next()), progress)?;
     Ok(VerifyOutcome { head, tables })
 }
 
@@ -211,11 +240,18 @@ fn page(log: &Log, after: Sequence, through: Sequence) -> Result<(Changes, Posit
     }
 }
 
-fn verify_chain(log: &Log, progress: &mut dyn FnMut(Progress)) -> Result<Position, VerifyError> {
+/// A log that proves itself.
+struct Chain {
+    head: Position,
+    /// The first change that holds a payload which came back, or the one after the head.
+    first_readmission: Sequence,
+}
+
+fn verify_chain(log: &Log, progress: &mut dyn FnMut(Progress)) -> Result<Chain, VerifyError> {
     let head = log.reader()?.head()?;
     let mut at = crate::digest::chain_start(log.store());
     let mut after = Sequence::ZERO;
-    let (mut epochs, mut damaged) = (Vec::new(), Vec::new());
+    let (mut epochs, mut damaged, mut first_readmission) = (Vec::new(), Vec::new(), head.sequence.next());
     while after < head.sequence {
         let (changes, end) = match page(log, after, head.sequence) {
             Err(VerifyError::Store(StoreError::DamagedLog { row, .. })) => {
@@ -235,6 +271,9 @@ fn verify_chain(log: &Log, progress: &mut dyn FnMut(Progress)) -> Result<Positio
         }
         let numbered = changes.iter().zip(after.0 + 1..);
         epochs.extend(numbered.filter_map(|(bytes, n)| epoch_begun(bytes).map(|epoch| (epoch, Sequence(n)))));
+        let mut numbered = changes.numbered(after);
+        let found = numbered.find(|(_, change)| is_readmission(change)).map(|(sequence, _)| sequence);
+        first_readmission = found.map_or(first_readmission, |sequence| sequence.min(first_readmission));
         (at, after) = (recomputed, end.sequence);
         progress(Progress { phase: Phase::Chain, done: after.0, of: head.sequence.0 });
     }
@@ -248,13 +287,14 @@ fn verify_chain(log: &Log, progress: &mut dyn FnMut(Progress)) -> Result<Positio
     if at != head.digest {
         return Err(VerifyError::Chain { after, end: head.sequence, stored: head.digest, recomputed: at });
     }
-    Ok(head)
+    Ok(Chain { head, first_readmission })
 }
 
 /// Verifies the tables in the file.
 fn verify_file(
     log: &Log,
     tables: &TablesFile,
+    first_readmission: Sequence,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TablesVerdict, VerifyError> {
     let rows = tables.reader()?;
@@ -265,12 +305,27 @@ fn verify_file(
     if !is_of(&stored.tables, log)? {
         return Ok(TablesVerdict::NoPrefix { folded: stored.tables.folded });
     }
+    let index = ReadmissionIndex { log, rows: &rows, folded: stored.tables.folded };
+    if let Some(other) = index.verify(first_readmission)? {
+        return Ok(other);
+    }
     Ok(verdict(&stored, &|table, range| rows.range(table, range), progress))
 }
 
 /// Verifies the tables as readers see them: the rows that are no index in memory and in the file, the index in the file.
-fn verify_view(view: &View, progress: &mut dyn FnMut(Progress)) -> Result<TablesVerdict, VerifyError> {
-    let index = view.file().state()?.map_or_else(RowSum::default, |stored| stored.index);
+fn verify_view(
+    log: &Log,
+    view: &View,
+    first_readmission: Sequence,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<TablesVerdict, VerifyError> {
+    let in_file = view.file().state()?;
+    let folded = in_file.map_or(Sequence::ZERO, |stored| stored.tables.folded);
+    let other = ReadmissionIndex { log, rows: view.file(), folded }.verify(first_readmission)?;
+    if let Some(other) = other {
+        return Ok(other);
+    }
+    let index = in_file.map_or_else(RowSum::default, |stored| stored.index);
     let stored = StoredState { tables: *view.state(), index };
     let rows = |table: Table, range: KeyRange<'_>| {
         if table.is_index() { view.file().range(table, range) } else { view.range(table, range) }

@@ -1,12 +1,13 @@
 //! Each of these catches a verification that trusts stored digests.
 
 use super::*;
-use crate::change::Origin;
+use crate::change::{Acceptance, Origin};
 use crate::clock::{ClockReading, RawReading};
 use crate::decide::Rules;
+use crate::digest::log_start;
 use crate::position::StoreId;
-use crate::store::{Incoming, JOURNAL_FILE, LOG_FILE, MemoryDisk, Store};
-use crate::tables::{number_key, pair_key};
+use crate::store::{ChangeRun, Incoming, JOURNAL_FILE, LOG_FILE, MemoryDisk, Store};
+use crate::tables::{ReadmittedPayload, digest_key, number_key, pair_key};
 use redb::{ReadableDatabase, TableDefinition};
 
 const CHANGES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("changes");
@@ -173,6 +174,103 @@ fn rows_that_are_missing_altered_or_too_many_are_found_by_the_sum() {
             "{verdict:?}"
         );
     }
+}
+
+/// A barn and its office, whose log has four payloads that came back, as changes 42 to 45; their disks, and the former place of
+/// the second one.
+fn readmitted() -> ([MemoryDisk; 2], Digest) {
+    let barn = filled();
+    let clock = ClockReading { boot: 2, ..ClockReading::default() };
+    let mut store = Store::open_source(&barn, Rules::default(), clock, || StoreId([7; 16])).unwrap();
+    let mut lost = Store::open_source(&MemoryDisk::default(), Rules::default(), clock, || StoreId([9; 16])).unwrap();
+    lost.append(&(80..84).map(incoming).collect::<Vec<_>>()).unwrap();
+    let run = lost.reader().run_after(log_start(lost.head().position.store), 100, 1_000_000).unwrap();
+    let former = lost.reader().position_at(Sequence(3)).unwrap().unwrap().digest;
+    let acceptance = Acceptance { author: "Ana".to_owned(), reason: "back".to_owned() };
+    assert_eq!(store.readmit(&run, &acceptance).unwrap().span, Some((Sequence(42), Sequence(45))));
+    store.append(&[incoming(90)]).unwrap();
+    store.settle().unwrap();
+    let run = store.reader().run_after(log_start(StoreId([7; 16])), 1_000, 1_000_000).unwrap();
+    ([barn, replica_of(run)], former)
+}
+
+fn replica_of(run: ChangeRun) -> MemoryDisk {
+    let disk = MemoryDisk::default();
+    let mut replica = Store::open_replica(&disk, run.after.store).unwrap();
+    replica.apply(run).unwrap();
+    replica.settle().unwrap();
+    disk
+}
+
+/// Makes the sum over the index that of the rows in the file.
+fn sum_anew(tables: &TablesFile) {
+    let (rows, mut index) = (tables.reader().unwrap(), RowSum::default());
+    for table in Table::ALL.into_iter().filter(|table| table.is_index()) {
+        add_table(table, &|table, range| rows.range(table, range), &mut index).unwrap();
+    }
+    tables.write_state(&StoredState { index, ..rows.state().unwrap().unwrap() }).unwrap();
+}
+
+/// Catches an index of readmissions that nobody compares with the log: a payload would come back a second time, or a new one
+/// would count as back.
+#[test]
+fn rows_of_payloads_that_came_back_are_compared_with_the_log_and_named() {
+    let row = |sequence| postcard::to_stdvec(&ReadmittedPayload(Sequence(sequence))).unwrap();
+    let (_, former) = readmitted();
+    let stranger = Digest([9; 32]);
+    let cases = [
+        (former, None, Some(43), None),
+        (former, Some(row(44)), Some(43), Some(44)),
+        (former, Some(row(9)), Some(43), Some(9)),
+        (former, Some(vec![0xff]), Some(43), None),
+        (stranger, Some(row(43)), None, Some(43)),
+        (stranger, Some(row(900)), None, Some(900)),
+        (stranger, Some(vec![]), None, None),
+    ];
+    for (key, value, in_log, in_tables) in cases {
+        for is_summed in [false, true] {
+            for disk in readmitted().0 {
+                assert!(matches!(verify(&disk).unwrap().tables, TablesVerdict::Equal { .. }));
+                let tables = TablesFile::open(&disk, TABLES_FILE, 0).unwrap();
+                tables.overwrite(Table::Readmissions, &digest_key(&key), value.as_deref()).unwrap();
+                if is_summed {
+                    sum_anew(&tables);
+                }
+                drop(tables);
+                let expected = TablesVerdict::OtherReadmission {
+                    folded: Sequence(46),
+                    former: key.to_string(),
+                    in_log: in_log.map(Sequence),
+                    in_tables: in_tables.map(Sequence),
+                };
+                assert_eq!(verify(&disk).unwrap().tables, expected);
+                assert!(expected.to_string().contains(&key.to_string()));
+                let running = Store::open_replica(&disk, StoreId([7; 16])).unwrap();
+                assert_eq!(verify_reader(&running.reader(), &mut |_| {}).unwrap().tables, expected);
+            }
+        }
+    }
+}
+
+/// Catches a payload that comes back while a verification runs, and whose row counts as one too many.
+#[test]
+fn payloads_may_come_back_while_the_store_is_proved() {
+    let ([disk, _], _) = readmitted();
+    let clock = ClockReading { boot: 3, ..ClockReading::default() };
+    let mut store = Store::open_source(&disk, Rules::default(), clock, || StoreId([7; 16])).unwrap();
+    let acceptance = Acceptance { author: "Ana".to_owned(), reason: "back".to_owned() };
+    let (reader, mut next) = (store.reader(), 10);
+    let verified = verify_reader(&reader, &mut |_| {
+        let mut lost =
+            Store::open_source(&MemoryDisk::default(), Rules::default(), clock, || StoreId([next; 16])).unwrap();
+        lost.append(&[incoming(100 + u64::from(next))]).unwrap();
+        let run = lost.reader().run_after(log_start(lost.head().position.store), 100, 1_000_000).unwrap();
+        assert_eq!(store.readmit(&run, &acceptance).unwrap().kept, 1);
+        store.settle().unwrap();
+        next += 1;
+    });
+    assert!(next > 11);
+    assert!(matches!(verified.unwrap().tables, TablesVerdict::Equal { .. }));
 }
 
 #[test]
