@@ -123,3 +123,85 @@ impl PositionWriter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herd::position::{Digest, Epoch, Sequence, StoreId};
+    use herd::recover::Gaps;
+    use herd::store::{DamagedRow, Readmitted};
+
+    const PLACE: Position =
+        Position { store: StoreId([7; 16]), epoch: Epoch(2), sequence: Sequence(300), digest: Digest([9; 32]) };
+
+    fn frozen_place() -> Vec<u8> {
+        [&[7; 16][..], &[2, 0xac, 0x02], &[9; 32]].concat()
+    }
+
+    fn acceptance() -> Acceptance {
+        Acceptance { author: "Ana".to_owned(), reason: "old card".to_owned() }
+    }
+
+    /// Catches another form of the position, which a barn that was updated could not read: it would start on a log that lost
+    /// changes.
+    #[test]
+    fn the_position_is_frozen() {
+        assert_eq!(postcard::to_stdvec(&PLACE).unwrap(), frozen_place());
+        let accepted = AcceptedLog { expected: Some(PLACE), acceptance: acceptance() };
+        let golden = [&[1][..], &frozen_place(), b"\x03Ana\x08old card"].concat();
+        assert_eq!(postcard::to_stdvec(&accepted).unwrap(), golden);
+    }
+
+    /// Catches another form of a note, with which an interrupted restore or recovery could not be completed.
+    #[test]
+    fn the_notes_are_frozen() {
+        let restore = RestoreNote { summary: BackupSummary { end: PLACE, payloads: 290, bytes: 70_000 }, head: PLACE };
+        let golden = [&frozen_place()[..], &[0xa2, 0x02, 0xf0, 0xa2, 0x04], &frozen_place()].concat();
+        assert_eq!(postcard::to_stdvec(&restore).unwrap(), golden);
+        let row = DamagedRow { first: Sequence(5), last: Sequence(6) };
+        let recovery = Recovery {
+            kept_as: Some("log.redb.set-aside-1".to_owned()),
+            was_whole: false,
+            end: PLACE,
+            head: PLACE,
+            gaps: Gaps { named: vec![row], changes: 2, last_known: Sequence(300) },
+            readmitted: Readmitted {
+                kept: 3,
+                span: Some((Sequence(8), Sequence(10))),
+                duplicates: 4,
+                held: 1,
+                not_repeated: vec![Sequence(12)],
+                not_repeated_count: 1,
+            },
+            unplaced: 13,
+            unreadable: 4_096,
+        };
+        let golden = [
+            &b"\x01\x14log.redb.set-aside-1\x00"[..],
+            &frozen_place(),
+            &frozen_place(),
+            &[1, 5, 6, 2, 0xac, 0x02],
+            &[3, 1, 8, 10, 4, 1, 1, 12, 1],
+            &[13, 0x80, 0x20],
+        ];
+        assert_eq!(postcard::to_stdvec(&RecoverNote { recovery }).unwrap(), golden.concat());
+    }
+
+    /// Catches another name of a row, under which an older program left the position.
+    #[test]
+    fn the_rows_have_their_names() {
+        let place = tempfile::tempdir().unwrap();
+        let local = LocalFile::open(place.path().join("local.redb")).unwrap();
+        PositionWriter::new(Some(local.clone())).write(&PLACE);
+        assert_eq!(local.get("log", "position").unwrap(), Some(PLACE));
+        write_accepted(&local, None, acceptance(), &PLACE).unwrap();
+        let accepted: Option<AcceptedLog> = local.get("log", "accepted, epoch 2").unwrap();
+        assert_eq!(accepted, Some(AcceptedLog { expected: None, acceptance: acceptance() }));
+        let note = RestoreNote { summary: BackupSummary { end: PLACE, payloads: 0, bytes: 0 }, head: PLACE };
+        note.write(&local).unwrap();
+        assert_eq!(local.get("log", "restoring").unwrap(), Some(note));
+        let note = RecoverNote { recovery: Recovery::of_whole(PLACE) };
+        note.write(&local).unwrap();
+        assert_eq!(local.get("log", "recovering").unwrap(), Some(note));
+    }
+}
