@@ -69,7 +69,11 @@ pub fn classify(own: &Reader, source_head: &Position) -> Result<Divergence, Stor
 #[cfg(test)]
 mod tests {
     use super::*;
+    use herd::change::{Acceptance, Origin};
+    use herd::clock::{ClockReading, RawReading};
+    use herd::decide::Rules;
     use herd::position::{Digest, Epoch, Sequence, StoreId};
+    use herd::store::{ApplyError, Incoming, MemoryDisk, Store};
     use herd::testing::TestBarn;
 
     /// Catches a cloned card that is told as a barn of another history, or as one that a person restored.
@@ -90,5 +94,64 @@ mod tests {
         for (source_head, expected) in cases {
             assert_eq!(classify(&reader, &source_head).unwrap(), expected, "{source_head}");
         }
+    }
+
+    fn clock() -> ClockReading {
+        ClockReading { boot: 2, ..ClockReading::default() }
+    }
+
+    fn append(store: &mut Store, text: &str) {
+        let origin = Origin { channel: "radio1".into(), reader_group: "main".into(), ..Origin::default() };
+        let at = RawReading::default();
+        store.append(&[Incoming { raw: text.as_bytes().to_vec(), origin, at }]).unwrap();
+    }
+
+    /// Begins the next epoch on a card, as `herdlinxd accept-log` does.
+    fn accepted(disk: &MemoryDisk, writer: u8) -> Store {
+        let acceptance = Acceptance { author: "Ana".to_owned(), reason: "old card".to_owned() };
+        Store::accept_source(disk, None, acceptance, &Rules::default(), clock(), || StoreId([writer; 16])).unwrap()
+    }
+
+    fn follow(replica: &mut Store, source: &Reader) -> Result<(), ApplyError> {
+        let from = replica.head().position;
+        replica.apply(source.run_after(from, 100, 1_000_000).unwrap()).map(|_| ())
+    }
+
+    /// Catches two cards of one history that each begin the epoch of the same number, and whose changes an office mixes, or
+    /// takes for one that went on.
+    #[test]
+    fn two_cards_that_each_begin_the_same_epoch_are_a_fork() {
+        let disk = MemoryDisk::default();
+        let mut store = Store::open_source(&disk, Rules::default(), clock(), || StoreId([1; 16])).unwrap();
+        append(&mut store, "hxb:LOT1:LF1:UHF1");
+        let (common, clone) = (store.head().position, disk.after_power_cut());
+        let mut office = Store::open_replica(&MemoryDisk::default(), common.store).unwrap();
+        follow(&mut office, &store.reader()).unwrap();
+        drop(store);
+        let (mut own, mut other) = (accepted(&disk, 10), accepted(&clone, 20));
+        for text in ["hxb:LOT1:LF2:UHF2", "hxb:LOT1:LF3:UHF3"] {
+            // Both hear the same payload at the same time.
+            append(&mut own, text);
+            append(&mut other, text);
+        }
+        follow(&mut office, &own.reader()).unwrap();
+        let held = office.head().position;
+        assert_eq!((held.epoch, other.head().position.epoch), (Epoch(2), Epoch(2)));
+        for n in 0..3 {
+            let theirs = refusing_head(&other.reader(), &held).unwrap().expect("it is on no history of the other card");
+            assert_eq!(classify(&office.reader(), &theirs).unwrap(), Divergence::Forked);
+            let pages = [common, other.reader().position_at(common.sequence.next()).unwrap().unwrap()];
+            for from in pages {
+                let page = other.reader().run_after(from, 100, 1_000_000).unwrap();
+                let refused = office.apply(page);
+                assert!(matches!(refused, Err(ApplyError::Diverged { .. })), "{refused:?}");
+            }
+            assert_eq!(office.head().position, held);
+            append(&mut other, &format!("hxb:LOT2:LF{n}9:UHF{n}9"));
+        }
+        // A card that is behind the copy, in its epoch, is another one as well.
+        let behind = accepted(&disk.after_power_cut(), 30);
+        let theirs = Position { epoch: Epoch(2), ..behind.head().position };
+        assert_eq!(classify(&office.reader(), &theirs).unwrap(), Divergence::Forked);
     }
 }
