@@ -34,6 +34,13 @@ impl Branch {
         self
     }
 
+    /// Puts a change in the place of another one.
+    pub(super) fn with_whole_change(mut self, sequence: u64, change: &[u8]) -> Self {
+        let index = usize::try_from(sequence - 1).unwrap();
+        self.changes[index] = change.to_vec();
+        self
+    }
+
     pub(super) fn digest_at(&self, sequence: u64) -> Digest {
         let numbered = (1..=sequence).zip(&self.changes);
         numbered.fold(log_start(self.store).digest, |digest, (n, change)| chain_next(digest, Sequence(n), change))

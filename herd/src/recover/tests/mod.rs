@@ -2,6 +2,7 @@
 
 mod again;
 mod damage;
+mod epochs;
 mod forks;
 mod given;
 mod late;

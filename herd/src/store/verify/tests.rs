@@ -252,6 +252,26 @@ fn rows_of_payloads_that_came_back_are_compared_with_the_log_and_named() {
     }
 }
 
+/// Catches tables that go on without the rows of payloads that came back, because an older program, which cannot read those
+/// changes, stopped before the first of them.
+#[test]
+fn tables_that_an_older_program_stopped_before_a_payload_that_came_back_are_folded_on() {
+    let ([barn, office], _) = readmitted();
+    let whole = verify(&barn).unwrap().tables;
+    assert!(matches!(whole, TablesVerdict::Equal { .. }), "{whole:?}");
+    let stopped = filled().content(TABLES_FILE).unwrap();
+    for disk in [barn, office] {
+        for fold_version in [FOLD_VERSION, FOLD_VERSION - 1] {
+            assert!(disk.overwrite(TABLES_FILE, &stopped));
+            crate::store::set_fold_version(&disk, fold_version).unwrap();
+            let mut store = Store::open_replica(&disk, StoreId([7; 16])).unwrap();
+            store.settle().unwrap();
+            drop(store);
+            assert_eq!(verify(&disk).unwrap().tables, whole, "fold version {fold_version}");
+        }
+    }
+}
+
 /// Catches a payload that comes back while a verification runs, and whose row counts as one too many.
 #[test]
 fn payloads_may_come_back_while_the_store_is_proved() {
