@@ -11,7 +11,8 @@
 //!   Payloads of another branch come back, but its corrections do not: so which branch is taken counts.
 
 use super::RecoverError;
-use super::pieces::{Files, MAX_PIECES, Mark, Piece, Source};
+use super::pieces::{Files, MAX_PIECES, Mark, Piece, Proof, Source};
+use super::surroundings::Surroundings;
 use crate::digest::{chain_next, log_start};
 use crate::position::{Digest, Position, Sequence, StoreId};
 use std::num::NonZeroU32;
@@ -59,8 +60,8 @@ pub(super) struct Parts<'a> {
     /// Marks within pieces. The first one is none: places in it are not zero.
     cuts: Vec<Mark>,
     list: Vec<Part>,
-    /// By piece, whether it is the beginning of another one.
-    is_repeated: Vec<bool>,
+    /// By piece, whether it is the beginning of another one, or nothing proves it.
+    is_left_out: Vec<bool>,
     remembered: Option<Mark>,
 }
 
@@ -74,11 +75,11 @@ impl<'a> Parts<'a> {
         let remembered = remembered.map(|position| (position.sequence.0, position.digest));
         let marks = Marks::of(pieces, remembered);
         let (cuts, list) = (vec![(0, Digest([0; 32]))], Vec::with_capacity(pieces.len()));
-        let mut parts = Self { pieces, cuts, list, is_repeated: vec![false; pieces.len()], remembered };
+        let mut parts = Self { pieces, cuts, list, is_left_out: vec![false; pieces.len()], remembered };
         let mut longest: Option<(&Piece, Vec<Mark>)> = None;
         for (index, piece) in pieces.iter().enumerate() {
             if longest.as_ref().is_some_and(|(longer, within)| is_beginning_of(piece, longer, within)) {
-                parts.is_repeated[index] = true;
+                parts.is_left_out[index] = true;
                 continue;
             }
             let within = marks.within(piece, files)?;
@@ -90,9 +91,30 @@ impl<'a> Parts<'a> {
         Ok(parts)
     }
 
-    /// Returns, by piece, whether it is the beginning of another one.
-    pub(super) fn into_repeated(self) -> Vec<bool> {
-        self.is_repeated
+    /// Returns, by piece, whether it is the beginning of another one, or nothing proves it.
+    pub(super) fn into_left_out(self) -> Vec<bool> {
+        self.is_left_out
+    }
+
+    /// Leaves out what may be a part of a payload, unless what follows proves it. Returns the number of those pieces.
+    pub(super) fn leave_out_payloads(&mut self, surroundings: &Surroundings<'_>) -> u64 {
+        let mut is_proved = vec![false; self.list.len()];
+        for (index, part) in self.list.iter().enumerate().rev() {
+            let (piece, after) = (self.piece(part), self.after(part));
+            is_proved[index] = piece.proof == Proof::Certain
+                || self.remembered == Some(after)
+                || self.starting_at(after).any(|next| is_proved[next])
+                || part.to.is_none() && !surroundings.may_be_payload(piece);
+        }
+        let mut count = 0;
+        for (part, _) in self.list.iter().zip(&is_proved).filter(|(part, is_proved)| part.to.is_none() && !**is_proved)
+        {
+            self.is_left_out[part.piece as usize] = true;
+            count += 1;
+        }
+        let mut is_proved = is_proved.into_iter();
+        self.list.retain(|_| is_proved.next().unwrap_or_default());
+        count
     }
 
     /// Adds the parts of a piece between the marks within it.
@@ -197,6 +219,7 @@ fn is_beginning_of(piece: &Piece, longer: &Piece, within: &[Mark]) -> bool {
     piece.start() == longer.start()
         && (piece.end() == longer.end() || within.contains(&piece.end()))
         && piece.place.source >= longer.place.source
+        && piece.proof >= longer.proof
 }
 
 /// The marks at which pieces begin or end, in order.

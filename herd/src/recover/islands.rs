@@ -47,10 +47,10 @@ impl<'a> FoundLog<'a> {
     #[must_use]
     pub fn into_given(self) -> Self {
         let pieces: Vec<_> = self.islands().filter(|island| island.place.source == Source::Given).copied().collect();
-        let is_repeated = vec![false; pieces.len()];
+        let is_left_out = vec![false; pieces.len()];
         let chain = Chain { steps: Vec::new(), end: self.chain.end };
         let files = Files { given: self.files.given, ..Files::default() };
-        Self { files, pieces, is_repeated, chain, ..self }
+        Self { files, pieces, is_left_out, chain, ..self }
     }
 
     /// Closes the log and its journal, which are locked no longer. Nothing is read from them until
@@ -80,7 +80,7 @@ impl<'a> FoundLog<'a> {
 
     /// Returns the pieces outside of the chain, in order. Of some of them it has the first changes.
     fn islands(&self) -> impl Iterator<Item = &Piece> {
-        let mut is_left_out = self.is_repeated.clone();
+        let mut is_left_out = self.is_left_out.clone();
         for step in &self.chain.steps {
             is_left_out[step.piece] = step.until == self.pieces[step.piece].last();
         }

@@ -5,7 +5,7 @@
 //! enough for a payload and that nothing announces, or that lies where a damaged one should be, needs a neighbor behind it. What
 //! lies in the free end of a page is left over from an earlier use of that, and is in no longer row.
 
-use super::pieces::{Files, OpenPiece, Piece, Pieces, Place};
+use super::pieces::{Files, OpenPiece, Piece, Pieces, Place, Proof, Source};
 use crate::position::{Digest, Position};
 use std::collections::{HashMap, HashSet};
 
@@ -35,7 +35,7 @@ pub(super) fn place_open(pieces: &mut Pieces, files: &Files<'_>, known: &[Positi
         if is_right {
             open.pieces[index] = None;
             let OpenPiece { count, before, after, place, stated, .. } = found;
-            let piece = Piece { first, count, before, after, place, stated };
+            let piece = Piece { first, count, before, after, place, stated, proof: Proof::Neighbor };
             open.offer_ends(&piece);
             placed.push(piece);
         }
@@ -51,7 +51,7 @@ pub(super) fn place_open(pieces: &mut Pieces, files: &Files<'_>, known: &[Positi
 }
 
 /// Pieces in the order in which they lie in files.
-struct Extents<'a> {
+pub(super) struct Extents<'a> {
     listed: &'a [Piece],
     placed: &'a [Piece],
     /// Numbers of pieces: the listed ones, then those that were placed.
@@ -59,7 +59,7 @@ struct Extents<'a> {
 }
 
 impl<'a> Extents<'a> {
-    fn of(listed: &'a [Piece], placed: &'a [Piece]) -> Self {
+    pub(super) fn of(listed: &'a [Piece], placed: &'a [Piece]) -> Self {
         let count = u32::try_from(listed.len() + placed.len()).unwrap_or(u32::MAX);
         let mut extents = Self { listed, placed, order: Vec::new() };
         let mut order: Vec<_> = (0..count).collect();
@@ -77,12 +77,18 @@ impl<'a> Extents<'a> {
         &piece.place
     }
 
+    /// Returns the last piece of a file that begins before an offset.
+    pub(super) fn last_before(&self, source: Source, offset: u64) -> Option<&Place> {
+        let starts_before = |place: &Place| (place.source, place.offset) < (source, offset);
+        let before = self.order.partition_point(|number| starts_before(self.place(*number)));
+        let nearest = before.checked_sub(1).and_then(|index| self.order.get(index)).map(|number| self.place(*number));
+        nearest.filter(|near| near.source == source)
+    }
+
     /// Returns whether a piece begins within another one, as the bytes of a payload do.
     fn enclose(&self, place: &Place) -> bool {
-        let start = |place: &Place| (place.source, place.offset);
-        let before = self.order.partition_point(|number| start(self.place(*number)) < start(place));
-        let nearest = before.checked_sub(1).and_then(|index| self.order.get(index)).map(|number| self.place(*number));
-        nearest.is_some_and(|near| near.source == place.source && near.offset + u64::from(near.bytes) > place.offset)
+        let nearest = self.last_before(place.source, place.offset);
+        nearest.is_some_and(|near| near.offset + u64::from(near.bytes) > place.offset)
     }
 }
 

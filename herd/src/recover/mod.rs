@@ -6,6 +6,7 @@
 //! | `window` | a part of a file in memory |
 //! | `rows`, `pages` | the search for rows of a log, and for pages of a backup |
 //! | `links` | the places of rows that nothing announces |
+//! | `surroundings` | the bytes around a row, which may be those of a payload |
 //! | `chain` | the unbroken chain |
 //! | `islands` | what lies behind a gap, appended once more |
 //! | `write` | the chain, as a new log |
@@ -14,8 +15,9 @@
 //!
 //! - **Nothing is taken that its digests do not prove.** A row with one wrong bit is given up as a whole: which of its changes
 //!   is wrong, nobody can tell.
-//! - **The bytes of a payload are never taken for a row.** A row counts if its page or record announces it, if it is longer
-//!   than any payload, or if another one follows it; see `links`. A row in which an intact one lies hides it.
+//! - **The bytes of a payload are never taken for a row.** A row counts if it is longer than any payload, if a record announces
+//!   it, or if another one follows it; see `links`. A page may be the bytes of a payload as well; see `surroundings`. A row in
+//!   which an intact one lies hides it.
 //! - **The log is not opened.** redb needs the header, the roots and every page on the way to a row, and any of these may be
 //!   what is damaged. Old copies of pages count as well: the log only grows, so a row in one of them is still true.
 //! - **What lies behind a gap is appended once more,** as Received changes with their old times and origin, which name their
@@ -36,6 +38,7 @@ mod links;
 mod pages;
 mod pieces;
 mod rows;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 
@@ -55,6 +58,7 @@ use chain::{Chain, Parts};
 use pages::find_pages;
 use pieces::{Files, Piece, Pieces, Source};
 use rows::{Announcements, find_rows};
+use surroundings::Surroundings;
 
 /// Maximum memory of a search for a log, besides the given file and what its caller holds. Pieces of the history take most of it:
 /// 96 bytes for each that is found, and about as much again while they are chained.
@@ -104,8 +108,8 @@ pub struct Places<'a> {
 pub struct FoundLog<'a> {
     files: Files<'a>,
     pieces: Vec<Piece>,
-    /// By piece, whether it is the beginning of another one.
-    is_repeated: Vec<bool>,
+    /// By piece, whether it is the beginning of another one, or nothing proves it.
+    is_left_out: Vec<bool>,
     chain: Chain,
     store: StoreId,
     /// Rows that may be whole, and that nothing places.
@@ -148,9 +152,11 @@ pub fn find_log<'a>(places: Places<'a>, progress: &mut OnProgress<'_>) -> Result
     let Search { files, mut pieces, unreadable, is_proven, stated, .. } = search;
     let known: Vec<_> = [Some(log_start(store)), places.remembered].into_iter().flatten().collect();
     pieces.sort();
-    let unplaced = links::place_open(&mut pieces, &files, &known);
+    let open = links::place_open(&mut pieces, &files, &known);
     pieces.sort();
-    let parts = Parts::of(&pieces.list, &files, places.remembered.as_ref())?;
+    let mut parts = Parts::of(&pieces.list, &files, places.remembered.as_ref())?;
+    let surroundings = Surroundings::of(&pieces.list, &files, &pieces.embedded);
+    let unplaced = open + parts.leave_out_payloads(&surroundings);
     if !is_proven && !parts.given_has_neighbor() {
         return Err(RecoverError::Unproven);
     }
@@ -159,8 +165,8 @@ pub fn find_log<'a>(places: Places<'a>, progress: &mut OnProgress<'_>) -> Result
         Some(_) => Chain { steps: Vec::new(), end: (0, log_start(store).digest) },
         None => parts.follow(store),
     };
-    let is_repeated = parts.into_repeated();
-    Ok(FoundLog { files, pieces: pieces.list, is_repeated, chain, store, unplaced, unreadable, stated })
+    let is_left_out = parts.into_left_out();
+    Ok(FoundLog { files, pieces: pieces.list, is_left_out, chain, store, unplaced, unreadable, stated })
 }
 
 struct Search<'a> {
@@ -182,7 +188,7 @@ impl Search<'_> {
             self.unreadable += find_rows(&log, Source::Log, Announcements::Pages, &mut self.pieces, progress)?;
             self.files.log = Some(Box::new(log));
         }
-        let of_log = self.history_of(Source::Log);
+        let of_log = self.history_of(Source::Log, remembered);
         if let (Some(remembered), Some(found)) = (remembered, of_log)
             && remembered != found
         {
@@ -211,7 +217,7 @@ impl Search<'_> {
         if self.pieces.list.len() + self.pieces.open.len() == before {
             return Err(RecoverError::WrongFile);
         }
-        let of_file = found.store.or_else(|| self.history_of(Source::Given));
+        let of_file = found.store.or_else(|| self.history_of(Source::Given, own));
         self.is_proven = of_file.is_some();
         match (own, of_file) {
             (Some(own), Some(found)) if own != found => Err(RecoverError::OtherHistory { found, own }),
@@ -219,10 +225,15 @@ impl Search<'_> {
         }
     }
 
-    /// Returns the history whose first change is in a file.
-    fn history_of(&self, source: Source) -> Option<StoreId> {
-        let mut first = self.pieces.list.iter().filter(|piece| piece.first == 1 && piece.place.source == source);
-        first.find_map(|piece| self.history_begun(piece))
+    /// Returns the history whose first change is in a file: the known one, if a payload looks like the beginning of another.
+    fn history_of(&self, source: Source, known: Option<StoreId>) -> Option<StoreId> {
+        let first = self.pieces.list.iter().filter(|piece| piece.first == 1 && piece.place.source == source);
+        let begun: Vec<_> = first.filter_map(|piece| Some((piece, self.history_begun(piece)?))).collect();
+        if let Some(known) = known.filter(|known| begun.iter().any(|(_, store)| store == known)) {
+            return Some(known);
+        }
+        let surroundings = Surroundings::of(&self.pieces.list, &self.files, &self.pieces.embedded);
+        begun.into_iter().find(|(piece, _)| !surroundings.may_be_payload(piece)).map(|(_, store)| store)
     }
 
     fn history_begun(&self, piece: &Piece) -> Option<StoreId> {

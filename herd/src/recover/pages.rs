@@ -10,7 +10,7 @@
 //!   megabytes. Those that another blob follows, as in a whole backup, have a bound of their own. Behind a whole blob, the
 //!   next one is looked at in any case.
 
-use super::pieces::{Form, MAX_EMBEDDED_BYTES, OpenPiece, Piece, Pieces, Place, Source};
+use super::pieces::{Form, MAX_EMBEDDED_BYTES, OpenPiece, Piece, Pieces, Place, Proof, Source};
 use super::window::{Bytes, HashBudget, REPORT_BYTES, Window};
 use super::{OnProgress, RecoverError, RecoverProgress};
 use crate::position::{Epoch, StoreId};
@@ -148,7 +148,7 @@ impl Scan<'_> {
         let stated = run.after.epoch;
         if self.follows_blob || length > MAX_EMBEDDED_BYTES {
             self.note_store(run.after.store)?;
-            self.pieces.push(Piece { first, count, before, after, place, stated })?;
+            self.pieces.push(Piece { first, count, before, after, place, stated, proof: Proof::Certain })?;
         } else {
             let (is_doubtful, is_announced) = (true, false);
             let open = OpenPiece { first: Some(first), count, before, after, place, stated, is_doubtful, is_announced };

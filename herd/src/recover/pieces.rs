@@ -1,12 +1,13 @@
 //! Pieces of a history: rows of a log and pages of a backup, each of which proves itself.
 
 use super::RecoverError;
-use super::window::Bytes;
+use super::window::{Bytes, read_what_is_readable};
 use crate::position::{Digest, Epoch, Sequence};
 use crate::store::Changes;
 use crate::store::raw::{PAGE_BYTES, RawRow};
 use crate::wire::{Page, from_blob};
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 /// Maximum number of pieces that are known at once; see [`MAX_RECOVER_BYTES`](super::MAX_RECOVER_BYTES). Rows that
 /// lie back to back are one piece. So these are a log with 200 million payloads, or with two million if each came alone and had
@@ -18,6 +19,8 @@ const MAX_JOINED_BYTES: u32 = 256 * 1024;
 const MAX_OPEN_ROWS: usize = 50_000;
 /// Maximum number of rows of one page whose place is open: as many as the shortest rows are. Payloads can look like more.
 const MAX_OPEN_IN_PAGE: usize = PAGE_BYTES / 64;
+/// Maximum number of rows within rows that are known. By chance there are none; who sends payloads can send more.
+const MAX_EMBEDDED_ROWS: usize = 10_000;
 /// Length up to which a piece may be a part of a payload: the longest payload that is let in.
 pub(super) const MAX_EMBEDDED_BYTES: usize = 4 * 1024;
 
@@ -48,6 +51,17 @@ pub(super) struct Place {
     pub(super) form: Form,
 }
 
+/// Evidence that a piece is no part of a payload, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Proof {
+    /// It is longer than a payload, or lies where no byte of one does.
+    Certain,
+    /// A page announces it.
+    Announced,
+    /// None but a neighbor.
+    Neighbor,
+}
+
 /// Consecutive changes that lead from one digest to the other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece {
@@ -58,6 +72,7 @@ pub(super) struct Piece {
     pub(super) place: Place,
     /// The epoch before the first change, if the piece states it; otherwise 0.
     pub(super) stated: Epoch,
+    pub(super) proof: Proof,
 }
 
 /// A piece that nothing but its own bytes shows, and so may be the bytes of a payload.
@@ -100,6 +115,7 @@ impl Piece {
         let follows = self.end() == next.start()
             && (self.place.source, self.place.form) == (next.place.source, next.place.form)
             && self.place.form == Form::Row
+            && self.proof == next.proof
             && self.place.offset + u64::from(self.place.bytes) == next.place.offset;
         if follows {
             (self.count, self.after, self.place.bytes) = (count, next.after, bytes);
@@ -116,11 +132,28 @@ impl Piece {
     }
 }
 
+/// Digests at the ends of what looks like a row within intact rows.
+#[derive(Debug, Default)]
+pub(super) struct Embedded(HashSet<Digest>);
+
+impl Embedded {
+    pub(super) fn add(&mut self, after: Digest) {
+        if self.0.len() < MAX_EMBEDDED_ROWS {
+            self.0.insert(after);
+        }
+    }
+
+    pub(super) fn has(&self, after: &Digest) -> bool {
+        self.0.contains(after)
+    }
+}
+
 /// All pieces that were found.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
     pub(super) list: Vec<Piece>,
     pub(super) open: Vec<OpenPiece>,
+    pub(super) embedded: Embedded,
     /// Places in `open` of those that are doubtful.
     doubtful: Vec<usize>,
     /// Number of open pieces that there was no room for.
@@ -170,6 +203,7 @@ impl Pieces {
             let is_same = later.is_same(earlier);
             if is_same {
                 earlier.stated = earlier.stated.max(later.stated);
+                earlier.proof = earlier.proof.min(later.proof);
             }
             is_same
         });
@@ -211,6 +245,15 @@ impl Files<'_> {
         Some(bytes)
     }
 
+    /// Reads bytes of a file, fewer at its end. What cannot be read is zero.
+    pub(super) fn around(&self, source: Source, offset: u64, bytes: usize) -> Vec<u8> {
+        let Some(file) = self.of(source) else { return Vec::new() };
+        let rest = file.length().unwrap_or_default().saturating_sub(offset);
+        let mut found = vec![0; usize::try_from(rest).unwrap_or(usize::MAX).min(bytes)];
+        read_what_is_readable(file, offset, &mut found);
+        found
+    }
+
     /// Returns the changes of a piece, which must still lead from the one digest to the other.
     pub(super) fn changes(&self, piece: &Piece) -> Result<Changes, RecoverError> {
         let unsteady = RecoverError::Unsteady { first: Sequence(piece.first), last: Sequence(piece.last()) };
@@ -238,7 +281,15 @@ mod tests {
     fn lone(n: u64) -> Piece {
         let place = Place { offset: n * PAGE_BYTES as u64, bytes: 100, source: Source::Log, form: Form::Row };
         let mark = |n: u64| Digest([&n.to_le_bytes()[..], &[0; 24]].concat().try_into().unwrap());
-        Piece { first: n, count: 1, before: mark(n - 1), after: mark(n), place, stated: Epoch(0) }
+        Piece {
+            first: n,
+            count: 1,
+            before: mark(n - 1),
+            after: mark(n),
+            place,
+            stated: Epoch(0),
+            proof: Proof::Announced,
+        }
     }
 
     /// Catches a log with more rows than there is memory for, which takes what there is, or whose rows are dropped.

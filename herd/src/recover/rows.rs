@@ -1,10 +1,12 @@
 //! Finds rows in the bytes of `log.redb`, of a copy of it, or of the journal.
 
-use super::pieces::{Form, MAX_EMBEDDED_BYTES, OpenPiece, Piece, Pieces, Place, Source};
+use super::pieces::{Form, MAX_EMBEDDED_BYTES, OpenPiece, Piece, Pieces, Place, Proof, Source};
 use super::window::{Bytes, HashBudget, REPORT_BYTES, Window};
 use super::{OnProgress, RecoverError, RecoverProgress};
 use crate::position::{Epoch, Sequence, StoreId};
-use crate::store::raw::{AnnouncedRow, MAX_ROW_BYTES, PAGE_BYTES, RawRow, announced_rows, may_begin_row};
+use crate::store::raw::{
+    AnnouncedRow, MAX_ROW_BYTES, PAGE_BYTES, ROW_HEADER_BYTES, RawRow, announced_rows, may_begin_row, page_lengths,
+};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -86,9 +88,8 @@ impl Scan<'_> {
         let rows = announced_rows(self.window.at(offset, STEP_BYTES));
         if !rows.is_empty() {
             self.pass_to(offset);
-            let used = rows.last().map_or(0, |row| row.offset.saturating_add(row.bytes).min(2 * MAX_ROW_BYTES as u64));
-            let pages = used.div_ceil(STEP_BYTES as u64).next_power_of_two();
-            self.free = offset + used..offset + pages * STEP_BYTES as u64;
+            let (used, length) = page_lengths(&rows);
+            self.free = offset + used..offset + length;
             self.announced = rows.into_iter().map(|row| AnnouncedRow { offset: offset + row.offset, ..row }).collect();
         }
     }
@@ -139,6 +140,7 @@ impl Scan<'_> {
             });
             return Ok(offset + 1);
         };
+        self.note_embedded(&place);
         let next = first.saturating_add(u64::from(count));
         // The bytes of a payload may look like a page, too.
         let is_announced = !is_doubtful && announced.is_some_and(|row| row.first.0 == first);
@@ -146,8 +148,11 @@ impl Scan<'_> {
             && store != found
         {
             tracing::warn!(first, history = %found, "a row of another history is left out");
-        } else if is_announced || place.bytes as usize > MAX_EMBEDDED_BYTES {
-            self.pieces.push(Piece { first, count, before, after, place, stated: Epoch(0) })?;
+        } else if is_announced || !is_embeddable {
+            // No payload has a byte where the announcement of a record is.
+            let is_certain = !is_embeddable || self.source == Source::Journal;
+            let proof = if is_certain { Proof::Certain } else { Proof::Announced };
+            self.pieces.push(Piece { first, count, before, after, place, stated: Epoch(0), proof })?;
         } else {
             let first = Some(first);
             self.pieces.push_open(OpenPiece {
@@ -165,5 +170,14 @@ impl Scan<'_> {
         let end = offset + u64::from(bytes);
         self.announced_before(end);
         Ok(end)
+    }
+
+    /// Notes what looks like a row within an intact one.
+    fn note_embedded(&mut self, place: &Place) {
+        let inner = self.window.at(place.offset, place.bytes as usize).get(ROW_HEADER_BYTES..).unwrap_or_default();
+        let starts = inner.windows(SIGN_BYTES).enumerate().filter(|(_, bytes)| may_begin_row(bytes));
+        for row in starts.filter_map(|(at, _)| RawRow::at(&inner[at..])) {
+            self.pieces.embedded.add(row.after);
+        }
     }
 }

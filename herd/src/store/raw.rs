@@ -18,7 +18,7 @@ use crate::position::{Digest, Sequence};
 use redb::StorageBackend;
 use std::io;
 
-pub(crate) use super::row::AnnouncedRow;
+pub(crate) use super::row::{AnnouncedRow, HEADER_BYTES as ROW_HEADER_BYTES};
 
 /// Unit at which pages of `log.redb` begin.
 pub(crate) const PAGE_BYTES: usize = 4_096;
@@ -136,6 +136,12 @@ fn rows_of_page(page: &[u8]) -> Option<Vec<AnnouncedRow>> {
         start = end;
     }
     (count == 1 || start <= MAX_PAGE_BYTES).then_some(rows)
+}
+
+/// Returns the number of bytes that the rows of a page take, with its header, and the length of the page.
+pub(crate) fn page_lengths(rows: &[AnnouncedRow]) -> (u64, u64) {
+    let used = rows.last().map_or(0, |row| row.offset.saturating_add(row.bytes).min(MAX_PAGE_BYTES));
+    (used, used.div_ceil(PAGE_BYTES as u64).next_power_of_two() * PAGE_BYTES as u64)
 }
 
 /// Returns whether a row may begin with these bytes.

@@ -18,7 +18,7 @@ pub(super) const ROW_BYTES: usize = 256 * 1024;
 /// First byte of a row.
 pub(super) const VERSION: u8 = 1;
 /// Length of a row without its changes.
-pub(super) const HEADER_BYTES: usize = 1 + 4 + 32 + 32;
+pub(crate) const HEADER_BYTES: usize = 1 + 4 + 32 + 32;
 
 /// A row that a page or a record announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 mod again;
 mod damage;
 mod epochs;
+mod forgeries;
 mod forks;
 mod given;
 mod late;
