@@ -1,6 +1,6 @@
 //! The memory of a recovery, counted by the kernel. The file has one test, so that nothing else runs in its process.
 
-#![allow(clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 use herd::digest::chain_start;
 use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
@@ -46,8 +46,12 @@ fn page(rows: &[(u64, Vec<u8>)]) -> Vec<u8> {
         end += row.len();
         page.extend(u32::try_from(end).unwrap().to_le_bytes());
     }
-    rows.iter().for_each(|(n, _)| page.extend(n.to_le_bytes()));
-    rows.iter().for_each(|(_, row)| page.extend(row));
+    for (n, _) in rows {
+        page.extend(n.to_le_bytes());
+    }
+    for (_, row) in rows {
+        page.extend(row);
+    }
     assert!(page.len() <= PAGE_BYTES);
     page.resize(PAGE_BYTES, 0);
     page

@@ -294,6 +294,11 @@ impl Change {
     }
 }
 
+/// Decodes a Received change of version 1 from the start of bytes, and returns the bytes behind it.
+pub(crate) fn received_at_start(bytes: &[u8]) -> Option<(Received, &[u8])> {
+    postcard::take_from_bytes(bytes).ok()
+}
+
 /// Decodes a value, if the bytes hold nothing after it.
 fn whole<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     postcard::take_from_bytes(body).ok().filter(|(_, rest)| rest.is_empty()).map(|(value, _)| value)

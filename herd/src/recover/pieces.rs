@@ -58,7 +58,7 @@ pub(super) enum Proof {
     Certain,
     /// A page announces it.
     Announced,
-    /// None but a neighbor.
+    /// A neighbor begins or ends with its digest, and nothing else shows it.
     Neighbor,
 }
 

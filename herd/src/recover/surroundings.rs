@@ -12,7 +12,7 @@
 
 use super::links::Extents;
 use super::pieces::{Embedded, Files, MAX_EMBEDDED_BYTES, Piece, Place, Proof, Source};
-use crate::change::{Change, MAX_CHANGE_BYTES, Received};
+use crate::change::{Change, MAX_CHANGE_BYTES, received_at_start};
 use crate::store::raw::{PAGE_BYTES, ROW_HEADER_BYTES, announced_rows, page_lengths};
 
 /// Maximum number of bytes of a change besides its payload: origin, clock and decision.
@@ -66,8 +66,8 @@ impl<'a> Surroundings<'a> {
         (place.bytes as usize..=MAX_EMBEDDED_BYTES.min(bytes.len())).any(|end| {
             // A length in front of the rest makes it a change whose payload is empty.
             let last = std::mem::replace(&mut bytes[end - 1], NO_PAYLOAD);
-            let rest = postcard::take_from_bytes::<Received>(&bytes[end - 1..]);
-            let is_rest = rest.is_ok_and(|(received, next)| {
+            let rest = received_at_start(&bytes[end - 1..]);
+            let is_rest = rest.is_some_and(|(received, next)| {
                 let length = next.first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length) as usize);
                 !received.origin.channel.is_empty() && received.text_bytes > 0 && length <= MAX_CHANGE_BYTES
             });

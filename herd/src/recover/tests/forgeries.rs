@@ -84,9 +84,9 @@ fn shifts(base: &Branch, page: &[u8], like: &Received) -> Vec<usize> {
 #[test]
 fn a_page_in_a_payload_is_none_wherever_it_lies_and_whatever_it_follows() {
     let (like, plain) = (received(), Branch::new("a", 40, 40).lengthen(18).with_change(11, &[b'x'; 500]));
-    let long = plain.clone().lengthen(11);
+    let stretched = plain.clone().lengthen(11);
     let stranger = Digest([9; 32]);
-    for base in [&plain, &long] {
+    for base in [&plain, &stretched] {
         let begins = [(10, base.digest_at(9)), (9, base.digest_at(8)), (15, stranger), (1, stranger), (41, stranger)];
         for (first, before) in begins {
             for changes in [&[FORGED][..], &[FORGED, FORGED]] {

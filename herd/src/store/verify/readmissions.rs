@@ -95,7 +95,9 @@ impl ReadmissionIndex<'_> {
         loop {
             let range = KeyRange { from: &from, to: None, backwards: false, limit: SCAN_ROWS };
             let found = self.rows.range(Table::Readmissions, range)?;
-            found.iter().for_each(|(key, value)| each(key, value));
+            for (key, value) in &found {
+                each(key, value);
+            }
             match found.last() {
                 Some((last, _)) if found.len() == SCAN_ROWS => from = after_key(last),
                 _ => return Ok(()),
