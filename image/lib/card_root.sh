@@ -34,7 +34,7 @@ add_files() {
     rm -rf "$1/etc/credstore"
     tar -C image/card.d/root --owner=root:0 --group=root:0 --mode=u=rwX,go=rX -c . | tar -C "$1" -x
     find image/card.d/units -type f ! -name '.*' -exec install -m 644 -t "$1/usr/lib/systemd/system" {} +
-    mkdir -p "$1/boot/firmware"
+    mkdir -p "$1/boot/firmware" "$1/media/stick"
     : >"$1/etc/machine-id"
     chmod 444 "$1/etc/machine-id"
 }
@@ -53,7 +53,7 @@ masked_units=(getty@.service serial-getty@.service console-getty.service contain
 # enable_units ROOT
 enable_units() {
     local unit
-    for unit in image/card.d/units/*.{service,timer}; do
+    for unit in image/card.d/units/*.{service,timer,mount}; do
         [ ! -e "$unit" ] || ! grep -q '^\[Install\]' "$unit" || enabled_units+=("${unit##*/}")
     done
     chroot "$1" systemctl --quiet enable "${enabled_units[@]}" >&2

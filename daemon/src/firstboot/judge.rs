@@ -1,5 +1,6 @@
 //! The card's files against what was applied before: a pure decision, so that it can be made again later.
 
+use super::backup::check_backup;
 use super::certificate::OwnCertificate;
 use super::imager::{APPLIED_NOTE, ImagerMistake, read_imager};
 use super::machine::Machine;
@@ -97,7 +98,7 @@ impl Judgment {
     /// Returns the values of the file with the secrets that are kept, and adds the mistakes that only this machine sees.
     fn values(&self, reading: &mut CardReading, machine: &Machine) -> Values {
         let before = &self.next.file.values;
-        let CardFile { site, time_zone, time_server, log_server, wifi, ssh_keys, radio, api_key, pairing_code } =
+        let CardFile { site, time_zone, time_server, log_server, wifi, ssh_keys, radio, backup, api_key, pairing_code } =
             reading.file.clone();
         if let Some(reason) = time_zone.as_deref().and_then(|zone| machine.time_zone_mistake(zone)) {
             reading.refuse("", "time_zone", CardError::value("time_zone", reason));
@@ -108,10 +109,13 @@ impl Judgment {
         for (key, error) in radio.iter().flat_map(check_radio) {
             reading.refuse("radio", &key, error);
         }
+        for (key, error) in backup.iter().flat_map(check_backup) {
+            reading.refuse("backup", &key, error);
+        }
         let wifi = wifi.map(|wifi| keep_password(wifi, before.wifi.as_ref(), reading));
         let office = keep_access(api_key.as_ref(), pairing_code.as_ref(), before.office, reading);
         let values =
-            Values { site, time_zone, time_server, log_server, wifi, ssh_keys, radio, office, host_name: None };
+            Values { site, time_zone, time_server, log_server, wifi, ssh_keys, radio, backup, office, host_name: None };
         if reading.mistakes.is_empty()
             && let Err(reason) = check_settings(&daemon_settings(&values, &OwnCertificate::Absent))
         {

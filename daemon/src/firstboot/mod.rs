@@ -3,7 +3,7 @@
 //! | module | content |
 //! |---|---|
 //! | `card` | the boot partition: reading, and writing while it is writable |
-//! | `judge`, `machine`, `radio` | the decision what to take, without touching anything |
+//! | `judge`, `machine`, `radio`, `backup` | the decision what to take, without touching anything |
 //! | `imager`, `yaml` | the files of Raspberry Pi Imager |
 //! | `record` | the record of what was taken: the commit |
 //! | `outputs` | the files that follow from it |
@@ -27,6 +27,7 @@
 //! - **cloud-init was rejected**: it brings Python and adds many seconds to the boot of a Pi 3. Four keys are needed.
 
 mod access;
+mod backup;
 mod card;
 mod certificate;
 mod durable;

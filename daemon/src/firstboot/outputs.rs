@@ -76,6 +76,9 @@ pub(super) fn daemon_settings(values: &Values, certificate: &OwnCertificate) -> 
         table.insert("site".to_owned(), site.clone().into());
     }
     table.insert("radio".to_owned(), Value::Array(vec![Value::Table(radio_table(values.radio.as_ref()))]));
+    if let Some(backup) = &values.backup {
+        table.insert("backup".to_owned(), backup.clone().into());
+    }
     if let Some(tls) = certificate.settings() {
         table.insert("tls".to_owned(), tls.into());
     }

@@ -71,6 +71,8 @@ pub(super) struct Values {
     pub(super) wifi: Option<Wifi>,
     pub(super) ssh_keys: Vec<String>,
     pub(super) radio: Option<CardRadio>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) backup: Option<toml::Table>,
     pub(super) office: Option<Access>,
 }
 

@@ -191,6 +191,7 @@ fn in_effect(values: &Values, applied: &Record) -> String {
         ("Wi-Fi", wifi),
         ("SSH", ssh),
         ("Radio", radio(values)),
+        ("Backup", backup(values)),
         ("Office", office.to_owned()),
     ];
     let mut text = String::new();
@@ -198,6 +199,11 @@ fn in_effect(values: &Values, applied: &Record) -> String {
         let _ = writeln!(text, "  {:<12} {value}", format!("{name}:"));
     }
     text
+}
+
+fn backup(values: &Values) -> String {
+    let Some(backup) = &values.backup else { return "none".to_owned() };
+    backup.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
 }
 
 fn radio(values: &Values) -> String {

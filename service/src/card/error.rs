@@ -183,7 +183,7 @@ fn place(section: &str) -> String {
 fn did_you_mean(closest: Option<&'static str>) -> String {
     match closest {
         Some(name) => format!("did you mean [{name}]?"),
-        None => "the sections are [wifi], [ssh], [radio] and [office]".to_owned(),
+        None => "the sections are [wifi], [ssh], [radio], [backup] and [office]".to_owned(),
     }
 }
 

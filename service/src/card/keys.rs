@@ -30,9 +30,9 @@ const fn radio(name: &'static str, form: Form, kind: CardRadioKind) -> Key {
     Key { section: "radio", name, form, radio: Some(kind) }
 }
 
-pub(super) const SECTIONS: [&str; 4] = ["wifi", "ssh", "radio", "office"];
+pub(super) const SECTIONS: [&str; 5] = ["wifi", "ssh", "radio", "backup", "office"];
 
-pub(super) const KEYS: [Key; 19] = [
+pub(super) const KEYS: [Key; 23] = [
     key("", "site", Form::Text),
     key("", "time_zone", Form::Text),
     key("", "time_server", Form::Text),
@@ -50,6 +50,10 @@ pub(super) const KEYS: [Key; 19] = [
     radio("path", Form::Text, CardRadioKind::Serial),
     radio("baud", Form::Number, CardRadioKind::Serial),
     radio("framing", Form::Text, CardRadioKind::Serial),
+    key("backup", "directory", Form::Text),
+    key("backup", "at", Form::Text),
+    key("backup", "keep", Form::Number),
+    key("backup", "max_bytes", Form::Number),
     key("office", "api_key", Form::Text),
     key("office", "pairing_code", Form::Text),
 ];

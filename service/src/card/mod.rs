@@ -11,8 +11,8 @@
 //!   Curly quotes are one. A guess at where the text ends could store a wrong password in silence.
 //! - **An empty secret means: keep what was applied.** The secrets are blanked on the card after they were applied, so
 //!   a file that is edited again has none. An empty value of any other key is the same as no value.
-//! - **The values of a radio are not judged here.** They are the daemon's own settings under the same names, and the
-//!   daemon judges them, so one word has one meaning. This module knows only which keys a card may have.
+//! - **The values of a radio and of the backups are not judged here.** They are the daemon's own settings under the same
+//!   names, and the daemon judges them, so one word has one meaning. This module knows only which keys a card may have.
 //! - **Only the secrets change when they are blanked.** Comments, order and encoding are the person's.
 
 mod error;
@@ -59,6 +59,8 @@ pub struct CardFile {
     pub ssh_keys: Vec<String>,
     /// The radio.
     pub radio: Option<CardRadio>,
+    /// Nightly backups, with the names and values of the daemon's `[backup]`.
+    pub backup: Option<toml::Table>,
     /// API key of the office.
     pub api_key: Option<CardSecret>,
     /// One-time code by which office and barn find and prove each other.

@@ -146,6 +146,7 @@ impl<'t> Reader<'t> {
             wifi: self.wifi(),
             ssh_keys: self.ssh_keys(),
             radio: self.radio(),
+            backup: self.backup(),
             api_key: self.secret("office", "api_key", values::check_api_key),
             pairing_code: self.secret("office", "pairing_code", values::check_pairing_code),
         };
@@ -272,6 +273,23 @@ impl<'t> Reader<'t> {
             }
         }
         Some(CardRadio { kind, settings: table })
+    }
+
+    fn backup(&mut self) -> Option<toml::Table> {
+        if !self.entries.keys().any(|(section, _)| *section == "backup") {
+            return None;
+        }
+        self.require("backup", "directory", "/media/stick/herdlinx", " (the barn makes none without it)");
+        let mut table = toml::Table::new();
+        for key in KEYS.iter().filter(|key| key.section == "backup") {
+            let Some(value) = self.entries.get(&("backup", key.name)).map(|entry| entry.value) else { continue };
+            if let Some(value) = values::plain(value) {
+                table.insert(key.name.to_owned(), value);
+            } else {
+                self.reading.refuse("backup", key.name, CardError::NotNumber { key: key.name });
+            }
+        }
+        Some(table)
     }
 }
 

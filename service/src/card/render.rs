@@ -32,6 +32,7 @@ impl CardFile {
             ("wifi", "password") => secret(wifi.and_then(|wifi| wifi.password.as_ref())),
             ("ssh", "key") => texts(&self.ssh_keys),
             ("radio", key) => radio(self.radio.as_ref()?, key),
+            ("backup", key) => self.backup.as_ref()?.get(key).cloned(),
             ("office", "api_key") => secret(self.api_key.as_ref()),
             ("office", "pairing_code") => secret(self.pairing_code.as_ref()),
             _ => None,

@@ -1,5 +1,6 @@
 //! A card and a root in a temporary directory, and what boots make of them.
 
+mod backups;
 mod exceptions;
 mod own_certificate;
 mod power_cuts;
@@ -183,7 +184,7 @@ fn the_result_says_what_is_in_effect_and_the_network_is_added_later() {
                 Site:        North Barn\n  Host name:   herdlinx-north-barn.local\n  Time zone:   America/Denver\n  \
                 Time server: 192.168.1.1\n  Log server:  none\n  Wi-Fi:       Barn #2 \"old\" (US, with a password)\n  \
                 SSH:         1 key\n  Radio:       sx127x, frequency_hz = 915000000, region = \"us902\", sync_word = 18\n  \
-                Office:      API key `card`\n\nAddresses of the barn:\n";
+                Backup:      none\n  Office:      API key `card`\n\nAddresses of the barn:\n";
     let later = "  not known yet; they are written here when the network is up.\n";
     assert_eq!(world.result(), format!("{head}{later}").replace('\n', "\r\n"));
 

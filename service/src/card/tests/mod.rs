@@ -146,6 +146,7 @@ fn a_rendered_file_is_read_back_as_it_was() {
     let prepared = CardFile {
         pairing_code: Some(CardSecret::Given(code.to_string())),
         ssh_keys: vec![file.ssh_keys[0].clone(), file.ssh_keys[0].replace("farm", "vet")],
+        backup: Some(toml::toml! { directory = "/media/stick/herdlinx" at = "23:05" keep = 3 }),
         ..CardFile::default()
     };
     let reading = read(&prepared.render());
