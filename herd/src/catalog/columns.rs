@@ -83,6 +83,14 @@ impl Marks {
     }
 }
 
+/// Traits by which animals are counted together: their marks, and the groups of their funder and sex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Cohort {
+    pub(super) marks: Marks,
+    pub(super) funder: u32,
+    pub(super) sex: u32,
+}
+
 /// Defines the entry of an animal, and the columns of all.
 macro_rules! columns {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $absent:expr,)*) => {

@@ -1,6 +1,6 @@
 //! Counts of animals by state, and of what people should look at.
 
-use super::columns::{Entry, Marks};
+use super::columns::{Cohort, Entry, Marks};
 use super::filter::Matcher;
 use super::{AnimalFilter, Catalog, MAP_ENTRY_BYTES};
 use crate::position::Sequence;
@@ -49,14 +49,6 @@ pub struct ToLookAt {
     pub weak: u64,
     /// Corrections in the range.
     pub corrections: u64,
-}
-
-/// What animals have in common that are counted together: their marks, and the groups of their funder and sex.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Cohort {
-    pub(super) marks: Marks,
-    pub(super) funder: u32,
-    pub(super) sex: u32,
 }
 
 /// Number of listed animals by cohort. A yard has some dozens of different marks, and a handful of funders and sexes.

@@ -1,8 +1,7 @@
 //! Filters of animals.
 
 use super::Catalog;
-use super::columns::{Marks, NO_TIME};
-use super::counts::Cohort;
+use super::columns::{Cohort, Marks, NO_TIME};
 use super::index::{Index, Run};
 use super::labels::{Labels, NO_GROUP};
 use std::ops::{Deref, Range};
