@@ -87,11 +87,11 @@ virt_start() {
 }
 
 # machine_pid: prints the process id of the running machine; fails if none runs. It is kept in a file, because a claim
-# that starts a machine runs in a subshell.
+# that starts a machine runs in a subshell. A killed one holds its ports and disks until the last of its threads has ended.
 machine_pid() {
     local pid
-    pid=$(cat "$work/machine" 2>/dev/null) && [ "$(ps -o stat= -p "$pid" | cut -c1)" != Z ] && kill -0 "$pid" 2>/dev/null &&
-        printf '%s\n' "$pid"
+    pid=$(cat "$work/machine" 2>/dev/null) && kill -0 "$pid" 2>/dev/null &&
+        [ -n "$(ps -L -o stat= -p "$pid" | sed '/^Z/d')" ] && printf '%s\n' "$pid"
 }
 machine_runs() { machine_pid >/dev/null; }
 
