@@ -41,6 +41,7 @@ mod folding;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod group;
+mod guarded;
 mod journal;
 mod known_times;
 mod local;

@@ -1,9 +1,11 @@
 //! `log.redb`: the rows that were taken over, the epochs, and the identity of the history.
 
-use super::super::disk::{Disk, begin_write, open_guarded};
+use super::super::disk::{Disk, open_guarded};
 use super::super::error::{DamagedRow, StoreError, storage};
+use super::super::guarded::{GuardedDatabase, guarded};
 use crate::position::{Epoch, Sequence, StoreId};
-use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use redb::{AccessGuard, Range, ReadOnlyTable, ReadableTable as _, StorageError, TableDefinition, TableError};
+use std::ops::RangeBounds;
 use std::sync::Arc;
 
 /// Name of the file.
@@ -19,15 +21,62 @@ const EPOCHS: TableDefinition<'static, u32, u64> = TableDefinition::new("epochs"
 /// `"store"` -> the identity of the history, 16 bytes.
 const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
 
-pub(super) type RowTable = ReadOnlyTable<u64, &'static [u8]>;
+/// First sequence of a row, and its bytes.
+type Entry<'a> = (Sequence, AccessGuard<'a, &'static [u8]>);
+
+/// The rows in a read transaction.
+pub(super) struct RowTable(ReadOnlyTable<u64, &'static [u8]>);
+
+impl RowTable {
+    /// Returns the last row.
+    pub(super) fn last(&self) -> Result<Option<Entry<'_>>, StoreError> {
+        let last = guarded(LOG_FILE, || self.0.last().map_err(reading))?;
+        Ok(last.map(|(first, bytes)| (Sequence(first.value()), bytes)))
+    }
+
+    /// Iterates over the rows that begin in a range.
+    pub(super) fn range(&self, range: impl RangeBounds<u64>) -> Result<Rows, StoreError> {
+        guarded(LOG_FILE, || self.0.range(range).map_err(reading)).map(Rows)
+    }
+}
+
+/// Rows in order.
+pub(super) struct Rows(Range<'static, u64, &'static [u8]>);
+
+/// An entry of redb, or none behind the last one.
+type RedbEntry = Option<Result<(AccessGuard<'static, u64>, AccessGuard<'static, &'static [u8]>), StorageError>>;
+
+impl Rows {
+    fn step(
+        &mut self,
+        step: impl FnOnce(&mut Range<'static, u64, &'static [u8]>) -> RedbEntry,
+    ) -> Option<Result<Entry<'static>, StoreError>> {
+        let entry = guarded(LOG_FILE, || step(&mut self.0).transpose().map_err(reading)).transpose()?;
+        Some(entry.map(|(first, bytes)| (Sequence(first.value()), bytes)))
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Entry<'static>, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step(Range::next)
+    }
+}
+
+impl DoubleEndedIterator for Rows {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.step(Range::next_back)
+    }
+}
 
 /// The file.
 #[derive(Clone, Debug)]
 pub(super) struct Body {
-    database: Arc<Database>,
+    database: Arc<GuardedDatabase>,
 }
 
-pub(super) fn reading<E: std::fmt::Display>(error: E) -> StoreError {
+fn reading<E: std::fmt::Display>(error: E) -> StoreError {
     storage("read", LOG_FILE)(error)
 }
 
@@ -37,7 +86,8 @@ fn writing<E: std::fmt::Display>(error: E) -> StoreError {
 
 impl Body {
     pub(super) fn open(disk: &dyn Disk, cache_bytes: usize) -> Result<Self, StoreError> {
-        Ok(Self { database: Arc::new(open_guarded(disk, LOG_FILE, cache_bytes)?) })
+        let database = open_guarded(disk, LOG_FILE, cache_bytes)?;
+        Ok(Self { database: Arc::new(GuardedDatabase::new(database, LOG_FILE)) })
     }
 
     /// Creates an empty file in one step: redb writes a file that it cannot open before it is complete.
@@ -49,62 +99,72 @@ impl Body {
 
     /// Returns the identity of the history, or `None` if the creation of the file was interrupted before it had one.
     pub(super) fn stored_id(&self) -> Result<Option<StoreId>, StoreError> {
-        let transaction = self.database.begin_read().map_err(reading)?;
-        let table = match transaction.open_table(META) {
-            Ok(table) => table,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-            Err(error) => return Err(reading(error)),
-        };
-        let Some(value) = table.get("store").map_err(reading)? else { return Ok(None) };
         let damaged =
             StoreError::DamagedLog { row: DamagedRow::at(Sequence::ZERO), why: "its identity is not 16 bytes" };
-        value.value().try_into().map(|id| Some(StoreId(id))).map_err(|_| damaged)
+        guarded(LOG_FILE, || {
+            let transaction = self.database.begin_read()?;
+            let table = match transaction.open_table(META) {
+                Ok(table) => table,
+                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+                Err(error) => return Err(reading(error)),
+            };
+            let Some(value) = table.get("store").map_err(reading)? else { return Ok(None) };
+            value.value().try_into().map(|id| Some(StoreId(id))).map_err(|_| damaged)
+        })
     }
 
     pub(super) fn write_id(&self, store: StoreId) -> Result<StoreId, StoreError> {
-        let transaction = begin_write(&self.database).map_err(writing)?;
-        transaction.open_table(META).map_err(writing)?.insert("store", store.0.as_slice()).map_err(writing)?;
-        transaction.commit().map_err(writing)?;
-        Ok(store)
+        guarded(LOG_FILE, || {
+            let transaction = self.database.begin_write()?;
+            transaction.open_table(META).map_err(writing)?.insert("store", store.0.as_slice()).map_err(writing)?;
+            transaction.commit().map_err(writing)?;
+            Ok(store)
+        })
     }
 
     pub(super) fn epochs(&self) -> Result<Vec<(Epoch, Sequence)>, StoreError> {
-        let transaction = self.database.begin_read().map_err(reading)?;
-        let table = match transaction.open_table(EPOCHS) {
-            Ok(table) => table,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            Err(error) => return Err(reading(error)),
-        };
-        let rows = table.iter().map_err(reading)?;
-        rows.map(|row| row.map(|(epoch, first)| (Epoch(epoch.value()), Sequence(first.value()))).map_err(reading))
-            .collect()
+        guarded(LOG_FILE, || {
+            let transaction = self.database.begin_read()?;
+            let table = match transaction.open_table(EPOCHS) {
+                Ok(table) => table,
+                Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                Err(error) => return Err(reading(error)),
+            };
+            let rows = table.iter().map_err(reading)?;
+            rows.map(|row| row.map(|(epoch, first)| (Epoch(epoch.value()), Sequence(first.value()))).map_err(reading))
+                .collect()
+        })
     }
 
     /// Writes rows and epochs in one durable transaction.
     pub(super) fn write(&self, rows: &[(Sequence, Vec<u8>)], epochs: &[(Epoch, Sequence)]) -> Result<(), StoreError> {
-        let transaction = begin_write(&self.database).map_err(writing)?;
-        {
-            let mut table = transaction.open_table(CHANGES).map_err(writing)?;
-            for (first, row) in rows {
-                table.insert(first.0, row.as_slice()).map_err(writing)?;
+        guarded(LOG_FILE, || {
+            let transaction = self.database.begin_write()?;
+            {
+                let mut table = transaction.open_table(CHANGES).map_err(writing)?;
+                for (first, row) in rows {
+                    table.insert(first.0, row.as_slice()).map_err(writing)?;
+                }
             }
-        }
-        if !epochs.is_empty() {
-            let mut table = transaction.open_table(EPOCHS).map_err(writing)?;
-            for (epoch, first) in epochs {
-                table.insert(epoch.0, first.0).map_err(writing)?;
+            if !epochs.is_empty() {
+                let mut table = transaction.open_table(EPOCHS).map_err(writing)?;
+                for (epoch, first) in epochs {
+                    table.insert(epoch.0, first.0).map_err(writing)?;
+                }
             }
-        }
-        transaction.commit().map_err(writing)
+            transaction.commit().map_err(writing)
+        })
     }
 
     /// Opens the rows in a read transaction. Returns `None` if none were written yet.
     pub(super) fn rows(&self) -> Result<Option<RowTable>, StoreError> {
-        let transaction = self.database.begin_read().map_err(reading)?;
-        match transaction.open_table(CHANGES) {
-            Ok(table) => Ok(Some(table)),
-            Err(TableError::TableDoesNotExist(_)) => Ok(None),
-            Err(error) => Err(reading(error)),
-        }
+        guarded(LOG_FILE, || {
+            let transaction = self.database.begin_read()?;
+            match transaction.open_table(CHANGES) {
+                Ok(table) => Ok(Some(RowTable(table))),
+                Err(TableError::TableDoesNotExist(_)) => Ok(None),
+                Err(error) => Err(reading(error)),
+            }
+        })
     }
 }

@@ -32,9 +32,8 @@ use super::row::{ROW_CHANGES, RowReader};
 use super::row_cache::{CachedRow, IntactRows, RowBytes};
 use crate::digest;
 use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
-use body::{Body, RowTable, reading};
+use body::{Body, RowTable};
 use damage::NotedDamage;
-use redb::ReadableTable;
 use std::cell::RefCell;
 use std::sync::{Arc, PoisonError, RwLock};
 use tail::{Tail, TailRow, TailSnapshot};
@@ -114,7 +113,7 @@ impl Log {
         let mut tail = self.tail.snapshot();
         let body = self.body.rows()?;
         if let (Some(first), Some(rows)) = (tail.first(), &body)
-            && rows.range(first.0..).map_err(reading)?.next().is_some()
+            && rows.range(first.0..)?.next().is_some()
         {
             tail = TailSnapshot::default();
         }
@@ -149,10 +148,9 @@ impl LogReader {
         }
         let last = match &self.body {
             None => None,
-            Some(rows) => rows.last().map_err(reading)?,
+            Some(rows) => rows.last()?,
         };
         let Some((first, bytes)) = last else { return Ok(self.start()) };
-        let first = Sequence(first.value());
         match RowReader::new(first, bytes.value()) {
             Some(row) => Ok(self.log.position(row.last(), row.after)),
             None => Err(self.damaged(first)),
@@ -211,21 +209,20 @@ impl LogReader {
 
     /// Checks the last row of `log.redb`: what comes next continues it.
     pub(super) fn check_last_row(&self) -> Result<(), StoreError> {
-        let Some(last) = self.body.as_ref().map(|rows| rows.last().map_err(reading)).transpose()?.flatten() else {
+        let Some((first, bytes)) = self.body.as_ref().map(RowTable::last).transpose()?.flatten() else {
             return Ok(());
         };
-        let first = Sequence(last.0.value());
-        let is_intact = RowReader::new(first, last.1.value()).is_some_and(|row| row.is_intact());
+        let is_intact = RowReader::new(first, bytes.value()).is_some_and(|row| row.is_intact());
         if is_intact { Ok(()) } else { Err(self.damaged(first)) }
     }
 
     /// Returns the extent of a damaged row: it ends before the next one, whatever it says about itself.
     fn damaged_row(&self, first: Sequence) -> Result<DamagedRow, StoreError> {
         let next = match &self.body {
-            Some(rows) => rows.range(first.0.saturating_add(1)..).map_err(reading)?.next(),
+            Some(rows) => rows.range(first.0.saturating_add(1)..)?.next(),
             None => None,
         };
-        let next = next.transpose().map_err(reading)?.map(|(next, _)| Sequence(next.value())).or(self.tail.first());
+        let next = next.transpose()?.map(|(next, _)| next).or(self.tail.first());
         if let Some(next) = next {
             return Ok(DamagedRow { first, last: Sequence(next.0.saturating_sub(1)).max(first) });
         }
@@ -320,9 +317,8 @@ impl LogReader {
         let Some(rows) = &self.body else { return Ok(None) };
         // Without a lower bound, redb would also read the first row of the log, for the other end of the range.
         let lowest = sequence.0.saturating_sub(ROW_CHANGES as u64 - 1);
-        let Some(entry) = rows.range(lowest..=sequence.0).map_err(reading)?.next_back() else { return Ok(None) };
-        let (first, bytes) = entry.map_err(reading)?;
-        Ok(Some((Sequence(first.value()), RowBytes::Body(bytes))))
+        let found = rows.range(lowest..=sequence.0)?.next_back().transpose()?;
+        Ok(found.map(|(first, bytes)| (first, RowBytes::Body(bytes))))
     }
 
     /// Iterates over the rows from one that may hold `sequence` on: those of the body, then those of the tail.
@@ -331,13 +327,11 @@ impl LogReader {
         sequence: Sequence,
     ) -> Result<impl Iterator<Item = Result<FoundRow, StoreError>> + '_, StoreError> {
         let body = match (&self.body, self.body_row_from(sequence)?) {
-            (Some(rows), Some((start, _))) => Some(rows.range(start.0..).map_err(reading)?),
+            (Some(rows), Some((start, _))) => Some(rows.range(start.0..)?),
             _ => None,
         };
-        let body = body.into_iter().flatten().map(|entry| {
-            let (first, bytes) = entry.map_err(reading)?;
-            Ok((Sequence(first.value()), RowBytes::Body(bytes)))
-        });
+        let body = body.into_iter().flatten();
+        let body = body.map(|entry| entry.map(|(first, bytes)| (first, RowBytes::Body(bytes))));
         Ok(body.chain(self.tail.rows_from(sequence).map(|row| Ok(row.into()))))
     }
 

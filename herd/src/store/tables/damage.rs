@@ -2,20 +2,18 @@
 //!
 //! # Decisions
 //!
-//! - **A panic of redb is an error of the file.** redb trusts a file that was closed, and panics on some damage. The panic is
-//!   caught where the file is read or written, and nowhere else.
+//! - **A panic of redb is an error of the file.** See [`guarded`](super::super::guarded). The panic is caught where the file is read
+//!   or written, and nowhere else.
 //! - **The file is removed at once, while it is open.** A mark in the file could not be relied on: the file is damaged. This
 //!   process reads on what it has, until its writer ends at the next check.
 //! - **A disk without room is no damage.** The file is as sound as before, and to fold it again would need more room.
 
 use super::super::disk::Disk;
+use super::super::guarded::PANICKED;
 use std::fmt::{Debug, Display, Formatter};
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
-
-/// Message for a panic that was caught.
-const PANICKED: &str = "the database panicked; the log has its message";
 
 /// The first damage that was found. Clones share it.
 #[derive(Clone)]

@@ -1,8 +1,9 @@
 //! `tables.redb`: the result of folding the log. Disposable: it is rebuilt if it is missing, damaged, of another fold
 //! version, or not of a prefix of the log.
 
-use super::super::disk::{Disk, begin_write, open_guarded};
+use super::super::disk::{Disk, open_guarded};
 use super::super::error::{StoreError, storage};
+use super::super::guarded::GuardedDatabase;
 use super::blocks::{Block, BlockGuard, BlockTable, BlockWriter, MergeError, block_key};
 use super::damage::{Damage, is_damage};
 use super::generation::Generation;
@@ -10,10 +11,9 @@ use crate::digest::{RowHasher, RowSum, chain_start};
 use crate::fold::{KeyRange, RowsError};
 use crate::position::{Digest, Sequence, StoreId};
 use crate::tables::{FOLD_VERSION, Key, Table};
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError};
 use serde::{Deserialize, Serialize};
 use std::ops::Bound;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Name of the file.
@@ -58,36 +58,6 @@ pub(in super::super) struct TablesFile {
     damage: Damage,
 }
 
-/// A database whose closing may panic without harm: it writes, and the file may be damaged.
-#[derive(Debug)]
-struct GuardedDatabase(Option<Database>);
-
-impl GuardedDatabase {
-    fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
-        self.0.as_ref().ok_or_else(closed)?.begin_read().map_err(reading)
-    }
-
-    fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
-        begin_write(self.0.as_ref().ok_or_else(closed)?).map_err(writing)
-    }
-}
-
-impl Drop for GuardedDatabase {
-    fn drop(&mut self) {
-        let database = self.0.take();
-        if catch_unwind(AssertUnwindSafe(move || drop(database))).is_err() {
-            tracing::error!(
-                "closing {TABLES_FILE} panicked; the next start folds the tables again if they are damaged"
-            );
-        }
-    }
-}
-
-/// Returns the error for a database that is being dropped.
-fn closed() -> StoreError {
-    reading("it is closed")
-}
-
 fn writing<E: std::fmt::Display>(error: E) -> StoreError {
     storage("write", TABLES_FILE)(error)
 }
@@ -111,7 +81,7 @@ impl From<MergeError> for StoreError {
 
 impl TablesFile {
     pub(in super::super) fn open(disk: &dyn Disk, file: &str, cache_bytes: usize) -> Result<Self, StoreError> {
-        let database = GuardedDatabase(Some(open_guarded(disk, file, cache_bytes)?));
+        let database = GuardedDatabase::new(open_guarded(disk, file, cache_bytes)?, TABLES_FILE);
         Ok(Self { database: Arc::new(database), damage: Damage::new(disk, file) })
     }
 

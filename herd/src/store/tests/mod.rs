@@ -2,5 +2,6 @@
 
 mod damage;
 mod log_damage;
+mod log_pages;
 mod mending;
 mod opening;
