@@ -95,8 +95,8 @@ use packed::OtherTag;
 use reads::Reads;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Maximum number of animals in a catalog. With eight or nine weighings each, a head takes about 395 bytes
-/// (docs/figures.md), so this is 790 MB. Beyond it there is no catalog, and pages say so.
+/// Maximum number of animals in a catalog. With eight or nine weighings each, a head takes about 404 bytes
+/// (docs/figures.md), so this is 810 MB. Beyond it there is no catalog, and pages say so.
 pub const MAX_CATALOG_ANIMALS: usize = 2_000_000;
 
 /// Name of a batch: its number as a label, and whether it is a barn batch.
