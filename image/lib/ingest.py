@@ -4,8 +4,8 @@
     ingest.py PORT KEY PREFIX FILE [COUNT]
 
 Appends each payload to FILE as soon as the barn has acknowledged it with 201, and only then. Each payload is an animal
-of the batch PREFIX. Ends with 0 when the connection breaks, and with 1 if the barn refuses a payload. With a COUNT, it ends with 0 only if
-all were acknowledged.
+of the batch PREFIX. Ends with 0 when the connection breaks, and with 1 if the barn refuses a payload. With a COUNT, it
+ends with 0 only if all were acknowledged.
 """
 
 import http.client

@@ -45,7 +45,8 @@ pub struct Corrections {
     pub shutdown: Shutdown,
 }
 
-/// Returns the routes, for keys of scope correct or admin. Who may accept a rejected payload by a correction may reprocess it too.
+/// Returns the routes, for keys of scope correct or admin. A key that may accept a
+/// rejected payload by a correction may also reprocess it.
 pub fn router(corrections: Corrections, authenticator: &Arc<dyn Authenticator>) -> Router {
     let routes = Router::new()
         .route("/api/corrections", post(correct))

@@ -89,7 +89,7 @@ pub enum StoreError {
         /// Message of the storage.
         why: String,
     },
-    /// The file is not a database that can be opened.
+    /// The file is not a database that can be opened or read.
     #[error("{file} is damaged: {why}. Keep it, and restore it from a backup or from the office")]
     DamagedFile {
         /// The file.

@@ -110,7 +110,7 @@ impl PageContent for OutcomeContent {
     }
 }
 
-/// Returns the route of the form. Who opens its path, as after a log-in, is led to the list.
+/// Returns the route of the form. A browser that opens its path is led to the list.
 pub(super) fn route() -> MethodRouter<FormsState> {
     let shown = async |State(state): State<FormsState>, request: PageRequest| match state.pages.site_of_page(&request) {
         Ok((_, prefix)) => redirect(&format!("{prefix}{LIST_PATH}")),
