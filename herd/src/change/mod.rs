@@ -120,12 +120,13 @@ pub struct EpochStart {
     pub writer: StoreId,
     /// When the writer began.
     pub clock: ClockReading,
-    /// Decision of a person to go on with a log that lacks changes. Body version 2 has it at its end.
+    /// Decision to go on with a log that lacks changes. Body version 2 has it at its end.
     #[serde(skip)]
     pub acceptance: Option<Acceptance>,
 }
 
-/// The decision of a person to go on with a log that lacks changes. The order of the fields is frozen.
+/// The decision to go on with a log that lacks changes: of a person, or of a barn to which a follower has shown what it lacks.
+/// The order of the fields is frozen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acceptance {
     /// Name of the person who decided.

@@ -37,12 +37,22 @@ impl Store {
         let mut store = open_setting_journal_aside(disk, || {
             Self::open(disk, Terms::default(), rules.clone(), clock.boot, || store_id)
         })?;
-        let latest = store.head().position.epoch.max(expected.map_or(Epoch(0), |expected| expected.epoch));
-        let epoch = Epoch(latest.0.saturating_add(1));
-        let began = EpochStart { epoch, store: store.log.store(), writer, clock, acceptance: Some(acceptance) };
-        store.append_change(&Change::Epoch(began))?;
+        store.begin_epoch(expected.map_or(Epoch(0), |expected| expected.epoch), acceptance, clock, writer)?;
         store.settle()?;
         Ok(store)
+    }
+
+    /// Appends the start of an epoch after `lost` and all that the log has.
+    pub(super) fn begin_epoch(
+        &mut self,
+        lost: Epoch,
+        acceptance: Acceptance,
+        clock: ClockReading,
+        writer: StoreId,
+    ) -> Result<(), StoreError> {
+        let epoch = Epoch(self.head().position.epoch.max(lost).0.saturating_add(1));
+        let began = EpochStart { epoch, store: self.log.store(), writer, clock, acceptance: Some(acceptance) };
+        self.append_change(&Change::Epoch(began))
     }
 }
 

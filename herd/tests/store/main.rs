@@ -18,6 +18,7 @@ mod herd_view;
 mod hostile;
 mod invariants;
 mod lagging_folds;
+mod lost_ends;
 mod lost_logs;
 mod orders;
 mod paper;
