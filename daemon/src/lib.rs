@@ -7,7 +7,7 @@
 //! | [`tap`], [`listen`] | packets as they are received, for `herdlinxd listen` |
 //! | [`health`], [`status_line`], [`liveness`], [`metrics`], [`remote`] | the state of the process, for people, systemd, Prometheus and programs |
 //! | [`settings`], [`open`], [`boot`], [`log_position`], [`run`] | the settings, the files, and the running process |
-//! | [`restore`], [`recover`], [`recovery`], [`give_back`] | a barn out of a backup or a damaged log; what an office returns |
+//! | [`restore`], [`recover`], [`recovery`], [`give_back`], [`lost_end`] | a barn out of a backup or a damaged log; what an office returns and shows |
 //! | [`firstboot`] | the settings on a flashed card, before the daemon starts |
 //! | [`slots`], [`update`] | the two roots of a card: which one starts, and how a new one is installed |
 //! | [`cli`], [`control`], [`doctor`] | the command line and its protocol; diagnosis |
@@ -27,6 +27,7 @@ pub mod ingest;
 pub mod listen;
 pub mod liveness;
 pub mod log_position;
+pub mod lost_end;
 pub mod metrics;
 pub mod open;
 pub mod pairing_code;

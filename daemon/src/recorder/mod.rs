@@ -33,6 +33,7 @@ mod writer;
 mod tests;
 
 pub use recent_duplicates::{RECENT_DUPLICATES, RecentDuplicates};
+pub use requests::EpochRequest;
 pub use stats::{CommitTimes, DuplicateStats, RecorderStatus, RecorderTotals};
 pub use thread::{WriterError, WriterThread};
 pub use write_clock::WriteClock;
@@ -44,8 +45,8 @@ use herd::clock::RawReading;
 use herd::decide::CorrectionRequest;
 use herd::position::Sequence;
 use herd::store::{
-    ChangeRun, CorrectionReceipt, EraMoveReceipt, Incoming, LocalError, LocalFile, MendReceipt, Readmitted, Receipt,
-    ReprocessReceipt, Store, StoreError,
+    ChangeRun, CorrectionReceipt, EpochReceipt, EraMoveReceipt, Incoming, LocalError, LocalFile, MendReceipt,
+    Readmitted, Receipt, ReprocessReceipt, Store, StoreError,
 };
 use requests::{QueuedRequest, Reply, StoreRequest};
 use service::lifecycle::ShutdownTrigger;
@@ -299,6 +300,12 @@ impl Recorder {
     pub async fn mend(&self, run: ChangeRun) -> Result<MendReceipt, RecordError> {
         let run = Box::new(run);
         self.write(|reply| StoreRequest::Mend { run, reply }).await
+    }
+
+    /// Begins the next epoch, if the log ends where a follower has shown; see [`Store::begin_epoch_after`].
+    pub async fn begin_epoch(&self, begin: EpochRequest, at: RawReading) -> Result<EpochReceipt, RecordError> {
+        let begin = Box::new(begin);
+        self.write(|reply| StoreRequest::BeginEpoch { begin, at, reply }).await
     }
 
     async fn write<T>(&self, request: impl FnOnce(Reply<T>) -> StoreRequest) -> Result<T, RecordError> {

@@ -1,5 +1,5 @@
 //! Requests to the writer other than payloads: corrections, steps of those that move payloads into a reader era, the
-//! reprocessing of rejected payloads, payloads that come back, and rows that do.
+//! reprocessing of rejected payloads, payloads that come back, rows that do, and an epoch that begins.
 //!
 //! Each is a commit of its own, in the order in which it arrived among the payloads.
 
@@ -7,9 +7,10 @@ use super::RecordError;
 use herd::change::Acceptance;
 use herd::clock::RawReading;
 use herd::decide::CorrectionRequest;
-use herd::position::Sequence;
+use herd::position::{Sequence, StoreId};
 use herd::store::{
-    ChangeRun, CorrectionReceipt, EraMoveReceipt, MendReceipt, Readmitted, ReprocessReceipt, Store, StoreError,
+    ChangeRun, CorrectionReceipt, EpochReceipt, EraMoveReceipt, LostEnd, MendReceipt, Readmitted, ReprocessReceipt,
+    Store, StoreError,
 };
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -30,6 +31,18 @@ pub(super) enum StoreRequest {
     StepEraMoves { at: RawReading, reply: Reply<Option<EraMoveReceipt>> },
     Readmit { run: Box<ChangeRun>, acceptance: Acceptance, reply: Reply<Readmitted> },
     Mend { run: Box<ChangeRun>, reply: Reply<MendReceipt> },
+    BeginEpoch { begin: Box<EpochRequest>, at: RawReading, reply: Reply<EpochReceipt> },
+}
+
+/// A request to begin the next epoch, because a follower has shown that the log lacks its last changes.
+#[derive(Clone, Debug)]
+pub struct EpochRequest {
+    /// Both ends, as the follower shows them.
+    pub shown: LostEnd,
+    /// The decision, for the change that begins the epoch.
+    pub acceptance: Acceptance,
+    /// A random identity for the writer of the epoch.
+    pub writer: StoreId,
 }
 
 impl QueuedRequest {
@@ -42,6 +55,7 @@ impl QueuedRequest {
             StoreRequest::StepEraMoves { reply, .. } => drop(reply.send(Err(reason.clone()))),
             StoreRequest::Readmit { reply, .. } => drop(reply.send(Err(reason.clone()))),
             StoreRequest::Mend { reply, .. } => drop(reply.send(Err(reason.clone()))),
+            StoreRequest::BeginEpoch { reply, .. } => drop(reply.send(Err(reason.clone()))),
         }
     }
 
@@ -54,6 +68,10 @@ impl QueuedRequest {
             StoreRequest::StepEraMoves { at, reply } => send(reply, store.step_era_moves(at)),
             StoreRequest::Readmit { run, acceptance, reply } => send(reply, store.readmit(&run, &acceptance)),
             StoreRequest::Mend { run, reply } => send(reply, store.mend(&run)),
+            StoreRequest::BeginEpoch { begin, at, reply } => {
+                let EpochRequest { shown, acceptance, writer } = *begin;
+                send(reply, store.begin_epoch_after(&shown, acceptance, at, writer))
+            }
         };
         drop(room);
         written

@@ -4,6 +4,7 @@ use crate::corrections::{self, Corrections};
 use crate::give_back;
 use crate::health::{self, Health};
 use crate::ingest::{self, Ingest};
+use crate::lost_end;
 use crate::metrics;
 use crate::pairing_code::{self, CodePairing, end_code_on_sync};
 use crate::remote::BarnApi;
@@ -63,6 +64,7 @@ impl Routes {
         let guarded = |scope, routes| require(authenticator.clone(), scope).protect(routes);
 
         let sync = service::sync::serve::router(barn.clone(), shutdown.clone())
+            .merge(lost_end::router(&ingest))
             .route_layer(from_fn_with_state(pairing.clone(), end_code_on_sync));
         let metrics = metrics::router(&ingest, &health, barn.sync_stats(), &times, &connections, authenticator.clone());
         let give_back = give_back::router(&ingest, &authenticator);

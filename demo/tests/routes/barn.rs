@@ -41,6 +41,7 @@ fn rows() -> Vec<Row> {
         post("/office/api/lora/receive", INGEST, r#"{"payloads":["hxb:A:LF1:UHF1","invalid:data"]}"#),
         post("/api/corrections", CORRECT, DIED),
         post("/api/give-back", CORRECT, NO_CHANGES),
+        post("/api/sync/lost-end", SYNC, "{}"),
         post("/api/lora/process", Permission::Keys(&[Scope::Correct, Scope::Admin]), ""),
         post("/api/pair", Permission::Anyone, OTHER_VERSION),
         get("/metrics", Permission::Keys(&[Scope::Read])),

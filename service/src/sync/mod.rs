@@ -10,13 +10,17 @@
 //! | [`divergence`] | the check of a follower's position, and the kinds of divergence |
 //! | [`live`] | the source's side of a live connection |
 //! | `export` | a whole history as one response |
+//! | [`lost_end`] | the call by which a follower shows a barn that it lost changes |
+//! | [`refusal`] | the answer of a source that refuses |
 //! | [`link`] | the follower's side of the network, as traits |
 
 pub mod divergence;
 mod export;
 pub mod link;
 pub mod live;
+pub mod lost_end;
 pub mod query;
+pub mod refusal;
 pub mod serve;
 mod socket;
 mod stats;
