@@ -71,11 +71,12 @@ export class Yard {
     await barn.start();
   }
 
-  /** Starts a barn again with the files that were kept, as with the card of before. */
-  async putOldFilesBack(barn) {
+  /** Starts a barn again with the files that were kept, as with the card of before that has recorded these reads since. */
+  async putOldFilesBack(barn, reads) {
     await barn.stop();
     renameSync(barn.directory, `${barn.directory}-new`);
     renameSync(`${barn.directory}-old`, barn.directory);
+    this.#record(barn, reads);
     await barn.start();
   }
 

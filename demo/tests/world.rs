@@ -30,7 +30,11 @@ fn live_all(seeds: std::ops::RangeInclusive<u64>) {
     let sum = |count: fn(&WorldSummary) -> u64| summaries.iter().map(count).sum::<u64>();
     let (cards, swaps) = (sum(|world| world.cards), sum(|world| world.swaps));
     let (unknown, receipted) = (sum(|world| world.payloads.unknown), sum(|world| world.payloads.receipted));
-    println!("{worlds} worlds: {receipted} payloads, {cards} cards, {swaps} new copies, {unknown} unknown");
+    let epochs = sum(|world| world.epochs);
+    println!(
+        "{worlds} worlds: {receipted} payloads, {cards} cards, {swaps} new copies, {epochs} epochs by an office, {unknown} unknown"
+    );
+    assert!(epochs > 0, "no office showed a barn what it lost");
     assert!(cards > worlds && swaps > worlds / 2, "{cards} cards and {swaps} new copies in {worlds} worlds");
     assert!(unknown * 5 < receipted, "{unknown} of {receipted} payloads are said to be unknown");
 }

@@ -38,8 +38,8 @@ export async function run(walk, claim) {
       const response = await person.startAt(`/sites/${SITE}/search?q=124000888000012`);
       return response.status() === 200 && page.url().includes("/animals/");
     }, LATER_MS);
-    await yard.putOldFilesBack(barn);
-    await yard.deliver("hxb:W-3:124000888000031:E28011606000020444AAAB31", barn);
+    const since = "hxb:W-3:124000888000031:E28011606000020444AAAB31";
+    await yard.putOldFilesBack(barn, [{ at_us, channel: "chute", payload: since, rssi_dbm: -80 }]);
     await shows("Two histories");
     const rows = await page.locator("#divergence tbody tr").allInnerTexts();
     ensure(rows.length === 2 && rows.every((row) => /\d/.test(row)), rows.join(" | "));

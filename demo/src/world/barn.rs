@@ -80,7 +80,8 @@ impl BarnMachine {
         ];
         let served = Arc::new(OwnStore::new(reader.clone(), || 0));
         let router = serve::router(served.clone(), shutdown.signal());
-        let endpoint = Endpoint { router, served, recorder: Some(recorder.clone()), shutdown: shutdown.signal() };
+        let writer = Some((recorder.clone(), clock.clone()));
+        let endpoint = Endpoint { router, served, writer, shutdown: shutdown.signal() };
         *lock(&address) = Some(endpoint);
         let running = Some(MachineTasks { tasks, shutdown });
         Self { card, clock, seams, address, recorder, reader, air, is_full, running, has_failed }

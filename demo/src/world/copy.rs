@@ -40,10 +40,15 @@ pub(super) struct Copy {
 }
 
 impl Copy {
-    /// Begins an empty copy of a history.
-    pub(super) fn begin(office: &OfficeSeams, store: StoreId, events: u64) -> Result<Self, StoreError> {
+    /// Begins a copy of a history, with what `older` and the source both hold of it.
+    pub(super) fn begin(
+        office: &OfficeSeams,
+        store: StoreId,
+        older: Option<Reader>,
+        events: u64,
+    ) -> Result<Self, StoreError> {
         let disk = MemoryDisk::default().with_unfolded(office.seams.seed % MAX_UNFOLDED);
-        Self::open(office, disk, store, events)
+        Self::follow(office, disk, store, older, events)
     }
 
     /// Opens a copy, and follows the source into it.
@@ -51,6 +56,16 @@ impl Copy {
         office: &OfficeSeams,
         disk: MemoryDisk,
         store: StoreId,
+        events: u64,
+    ) -> Result<Self, StoreError> {
+        Self::follow(office, disk, store, None, events)
+    }
+
+    fn follow(
+        office: &OfficeSeams,
+        disk: MemoryDisk,
+        store: StoreId,
+        older: Option<Reader>,
         events: u64,
     ) -> Result<Self, StoreError> {
         let (handle, writing) = follow::split_writer(Store::open_replica(&disk, store)?);
@@ -61,7 +76,14 @@ impl Copy {
         let (failure, has_failed) = watch::channel(false);
         let wire = Wire { follower: Some(reader.clone()), ..office.wire.clone() };
         let handle = handle.with_room(room(&office.is_full));
-        let following = follow::run(wire, handle, settings, office.clock.clone(), reporting, shutdown.signal());
+        let (clock, signal) = (office.clock.clone(), shutdown.signal());
+        let following = async move {
+            if let Some(older) = older {
+                // Whatever is missing comes from the source.
+                drop(follow::fill(&wire, &older, &handle).await);
+            }
+            follow::run(wire, handle, settings, clock, reporting, signal).await
+        };
         let tasks = vec![
             tokio::spawn(async move {
                 if writing.await.is_err() {

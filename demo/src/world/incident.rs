@@ -25,6 +25,8 @@ use tokio::time::{Instant, Interval, interval};
 const TEND_INTERVAL: Duration = Duration::from_secs(1);
 /// Time for which another barn answers at the barn's address.
 const STRANGER_DURATION: Duration = Duration::from_secs(6);
+/// Time without a read, in which an office finds out that an old card was put back.
+const NIGHT_DURATION: Duration = Duration::from_secs(8);
 /// Maximum number of images of the card that are kept.
 const MAX_IMAGES: usize = 3;
 
@@ -146,7 +148,7 @@ impl World {
             Incident::RestoreBackup => return self.restore_backup(),
             Incident::Rebuild => return self.rebuild(),
             Incident::Damage(with_office) => return self.recover(with_office),
-            Incident::RollBack => return self.roll_back(),
+            Incident::RollBack => return self.roll_back().await,
             Incident::OldLog => return self.put_old_log_back(),
             Incident::Clone => return self.clone_card().await,
             Incident::ForeignBarn => return self.let_stranger_answer().await,
@@ -215,13 +217,22 @@ impl World {
         Ok(format!(": {}; missing: {} changes", self.barn.describe(), gaps.changes))
     }
 
-    fn roll_back(&mut self) -> Result<String, CardError> {
+    /// Puts a whole card of before back, by day or in a quiet night.
+    async fn roll_back(&mut self) -> Result<String, CardError> {
         let Some(mut card) = self.images.first().cloned() else { return Ok(": there is no image".to_owned()) };
         card.disk = card.disk.after_power_cut();
         // The machine cannot know that it gives numbers again.
         card.branch = lock(&self.seams.ledger).new_branch();
         self.exchange(card, None)?;
-        Ok(format!(": {}", self.barn.describe()))
+        let (mut notes, mut end) = (String::new(), Instant::now());
+        if self.chance.percent(50) {
+            end += NIGHT_DURATION;
+        }
+        while Instant::now() < end {
+            self.ticks.tick().await;
+            notes = self.tend(true).await?;
+        }
+        Ok(format!(": {}{notes}", self.barn.describe()))
     }
 
     /// Puts the log of an image back on a card that remembers more. The barn must not start before a person has decided.
@@ -334,6 +345,15 @@ impl World {
         let payloads: LedgerCounts = lock(&self.seams.ledger).counts();
         let (incidents, cards, swaps) = (self.incidents, self.events, self.office.swaps + self.second.swaps);
         let changes = self.barn.reader().head().position.sequence.0;
-        WorldSummary { seed, payloads, incidents, cards, swaps, changes, trace: String::new() }
+        WorldSummary {
+            seed,
+            payloads,
+            incidents,
+            cards,
+            swaps,
+            epochs: self.office.epochs,
+            changes,
+            trace: String::new(),
+        }
     }
 }

@@ -78,6 +78,8 @@ pub struct WorldSummary {
     pub cards: u64,
     /// Copies that the offices began after a divergence, and swapped in.
     pub swaps: u64,
+    /// Epochs that a barn began because an office showed it what it lost.
+    pub epochs: u64,
     /// Sequence of the latest change at the barn.
     pub changes: u64,
     /// BLAKE3 over all events and their times; equal for equal seeds.

@@ -10,7 +10,7 @@ use super::plant::Plant;
 use super::seams::lock;
 use super::wire::{Address, Endpoint};
 use herd::position::{Position, StoreId};
-use herd::store::{JOURNAL_FILE, MemoryDisk, Reader, StoreError};
+use herd::store::{EpochReceipt, JOURNAL_FILE, LostEnd, MemoryDisk, Reader, StoreError};
 use herd::wire::BarnHead;
 use mirror::follow::FollowStatus;
 use service::lifecycle::ShutdownTrigger;
@@ -67,6 +67,8 @@ pub(super) struct OfficeMachine {
     shutdown: ShutdownTrigger,
     /// Number of copies that were swapped in: events for the office behind this one.
     pub(super) swaps: u64,
+    /// Number of epochs that the barn began because this office showed it what it lost.
+    pub(super) epochs: u64,
 }
 
 impl OfficeMachine {
@@ -77,7 +79,7 @@ impl OfficeMachine {
         address: Address,
         gives_back: bool,
     ) -> Result<Self, StoreError> {
-        let shown = Copy::begin(&office, paired, 0)?;
+        let shown = Copy::begin(&office, paired, None, 0)?;
         let (served, shutdown) = (Arc::default(), ShutdownTrigger::default());
         let (building, kept, giving_back) = (None, Vec::new(), None);
         let mut machine = Self {
@@ -93,6 +95,7 @@ impl OfficeMachine {
             address,
             shutdown,
             swaps: 0,
+            epochs: 0,
         };
         machine.serve();
         Ok(machine)
@@ -103,7 +106,7 @@ impl OfficeMachine {
         *lock(&self.served.shown) = Some((self.shown.reader.clone(), self.shown.status.clone()));
         let (served, shutdown) = (self.served.clone(), self.shutdown.signal());
         let router = serve::router(served.clone(), shutdown.clone());
-        *lock(&self.address) = Some(Endpoint { router, served, recorder: None, shutdown });
+        *lock(&self.address) = Some(Endpoint { router, served, writer: None, shutdown });
     }
 
     pub(super) fn shown(&self) -> &Reader {
@@ -200,7 +203,7 @@ impl OfficeMachine {
             }
         }
         if let Some(divergence) = self.shown.diverged() {
-            notes.extend(self.decide(divergence, events)?);
+            notes.extend(self.decide(divergence, events).await?);
         }
         notes.extend(self.tend_kept().await);
         if self.shown.store() != self.paired {
@@ -211,7 +214,7 @@ impl OfficeMachine {
     }
 
     /// Decides about a divergence of the shown copy.
-    fn decide(&mut self, divergence: Divergence, events: u64) -> Result<Option<String>, StoreError> {
+    async fn decide(&mut self, divergence: Divergence, events: u64) -> Result<Option<String>, StoreError> {
         if self.building.is_some() {
             return Ok(None);
         }
@@ -226,8 +229,26 @@ impl OfficeMachine {
             return Ok(Some(format!("{}: {divergence}; it follows on", self.name)));
         }
         let store = refused_by.filter(|_| is_other).map_or(self.paired, |position| position.store);
-        self.building = Some(Copy::begin(&self.office, store, events)?);
-        Ok(Some(format!("{}: {divergence}; a new copy is begun", self.name)))
+        let shown = if divergence == Divergence::Shorter { self.show_lost_end(refused_by).await? } else { "" };
+        let older =
+            (divergence == Divergence::Shorter || divergence == Divergence::Continued).then(|| self.shown().clone());
+        self.building = Some(Copy::begin(&self.office, store, older, events)?);
+        Ok(Some(format!("{}: {divergence}{shown}; a new copy is begun", self.name)))
+    }
+
+    /// Shows a barn which ends at `theirs` that it has lost changes. Returns how that ended, for the trace.
+    async fn show_lost_end(&mut self, theirs: Option<Position>) -> Result<&'static str, StoreError> {
+        let Some(theirs) = theirs.filter(|_| self.gives_back) else { return Ok("") };
+        let Some(shared) = self.shown.reader.position_at(theirs.sequence)? else { return Ok("") };
+        let shown = LostEnd { shared, copy: self.shown.reader.head().position };
+        Ok(match self.office.wire.show_lost_end(shown).await {
+            Ok(EpochReceipt::Began { .. }) => {
+                self.epochs += 1;
+                ", and begins the next epoch"
+            }
+            Ok(EpochReceipt::Refused(_)) => ", and has gone on meanwhile",
+            Err(_) => ", and was not told",
+        })
     }
 
     /// Checks that something happened at the source since the copy agreed with it.

@@ -2,6 +2,7 @@
 //! the seed determines.
 
 use super::chance::Chance;
+use super::clock::WorldClock;
 use super::plant::Plant;
 use super::seams::{Seams, acceptance, lock};
 use super::tamper::{TrustedPosition, altered};
@@ -9,9 +10,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
 use bytes::Bytes;
-use daemon::recorder::Recorder;
+use daemon::recorder::{EpochRequest, Recorder};
+use herd::clock::Clock as _;
 use herd::position::{Position, Sequence};
-use herd::store::{Reader, Readmitted};
+use herd::store::{EpochReceipt, LostEnd, Reader, Readmitted};
 use herd::wire::{Acknowledgment, BlobKind, Page, blob_kind, from_blob, to_blob};
 use http_body_util::BodyExt;
 use service::backup::EncodedRun;
@@ -35,8 +37,8 @@ const MAX_BLOBS_IN_TRANSIT: usize = 4;
 pub(super) struct Endpoint {
     pub(super) router: Router,
     pub(super) served: Arc<dyn Served>,
-    /// The writer, at a barn.
-    pub(super) recorder: Option<Recorder>,
+    /// The writer and its clock, at a barn.
+    pub(super) writer: Option<(Recorder, Arc<WorldClock>)>,
     pub(super) shutdown: Shutdown,
 }
 
@@ -101,7 +103,7 @@ impl Wire {
     /// Gives changes back to the barn. Order and answer may be lost.
     pub(super) async fn give_back(&self, changes: EncodedRun) -> Result<Readmitted, LinkError> {
         let barn = self.reach().await?;
-        let recorder = barn.recorder.ok_or_else(|| unreachable("it is no barn"))?;
+        let (recorder, _) = barn.writer.ok_or_else(|| unreachable("it is no barn"))?;
         if self.is_spoiled() {
             return Err(broken("sending"));
         }
@@ -110,6 +112,20 @@ impl Wire {
         let done = done.map_err(|error| unreachable(&error.to_string()))?;
         let is_unheard = self.seams.has(Plant::UnheardAnswer) && done.duplicates > 0;
         if is_unheard || self.is_spoiled() { Err(broken("reading")) } else { Ok(done) }
+    }
+
+    /// Shows the barn that its log lacks the last changes of a copy. Order and answer may be lost.
+    pub(super) async fn show_lost_end(&self, shown: LostEnd) -> Result<EpochReceipt, LinkError> {
+        let barn = self.reach().await?;
+        let (recorder, clock) = barn.writer.ok_or_else(|| unreachable("it is no barn"))?;
+        if self.is_spoiled() {
+            return Err(broken("sending"));
+        }
+        let acceptance = acceptance("its copy goes on");
+        let begin = EpochRequest { shown, acceptance, writer: self.seams.new_ids()() };
+        let receipt = recorder.begin_epoch(begin, clock.read()).await;
+        let receipt = receipt.map_err(|error| unreachable(&error.to_string()))?;
+        if self.is_spoiled() { Err(broken("reading")) } else { Ok(receipt) }
     }
 
     fn pair(&self) -> (LiveEnd, LiveEnd) {

@@ -16,6 +16,7 @@
 mod arrivals;
 mod backoff;
 mod contact;
+mod fill;
 mod mend;
 mod page_size;
 mod pull;
@@ -25,6 +26,7 @@ mod status;
 mod writer;
 
 pub use arrivals::{Arrival, Arrivals, MAX_ARRIVALS};
+pub use fill::{AskError, FillError, ask, fill, last_shared};
 pub use room::{NoRoomError, ROOM_INTERVAL, Room};
 pub use status::{BarnReport, FollowStatus, HealthReport, LinkState, MAX_REPORT_AGE};
 pub use writer::{StoreHandle, WriterEndedError, WriterProbe, spawn_writer, split_writer};

@@ -20,6 +20,7 @@ use service::sync::divergence::{Divergence, classify};
 use service::sync::link::{LIVE_PATH, Link, LinkError, LinkResponse, LiveChannel, LiveResponse};
 use service::sync::live::{HEARTBEAT_INTERVAL, SILENCE_TIMEOUT};
 use service::sync::query::position_text;
+use service::sync::refusal::Refusal;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -131,16 +132,11 @@ impl<L: Link> Session<L> {
 
     /// Returns what a refusal by the source means: a divergence, or an error to retry.
     pub(super) fn refused(&self, answer: &LinkResponse) -> Interruption {
-        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let held = body.get("held").and_then(|held| serde_json::from_value::<Position>(held.clone()).ok());
-        match held {
-            Some(held) if answer.status == 409 => match self.diverge(&held) {
-                Ok(divergence) => Interruption::Diverged(divergence),
-                Err(error) => error.into(),
-            },
-            _ => {
-                let message = body.get("message").and_then(serde_json::Value::as_str).unwrap_or("no reason given");
-                let message: String = message.chars().take(300).collect();
+        let Refusal { held, message } = Refusal::of(&answer.body);
+        match held.filter(|_| answer.status == 409).map(|held| self.diverge(&held)) {
+            Some(Ok(divergence)) => Interruption::Diverged(divergence),
+            Some(Err(error)) => error.into(),
+            None => {
                 Interruption::Retry(format!("the barn refused the request with status {}: {message}", answer.status))
             }
         }

@@ -1,6 +1,7 @@
 //! Requests to the barn: about what it holds, and with what it gets back.
 
 use super::GiveBackError;
+use crate::follow::{AskError, ask};
 use crate::link::{HttpsLink, PostBounds};
 use herd::change::Acceptance;
 use herd::position::Position;
@@ -9,8 +10,8 @@ use herd::wire::{BlobError, Schema, from_blob};
 use serde::Deserialize as _;
 use service::backup::EncodedRun;
 use service::give_back::{DAMAGE_PATH, GIVE_BACK_PATH, GiveBackOrder, GiveBackReply};
-use service::sync::link::{CHANGES_PATH, Link as _, SCHEMA_PATH};
-use service::sync::query::position_text;
+use service::sync::link::{Link as _, SCHEMA_PATH};
+use service::sync::refusal::Refusal;
 
 /// Limits of a request that gives back: shorter than a command may take.
 const BOUNDS: PostBounds = PostBounds { connect_ms: 5_000, response_ms: 4_000, response_bytes: 64 * 1024 };
@@ -33,12 +34,10 @@ pub(super) async fn head_of(link: &HttpsLink) -> Result<Position, GiveBackError>
 
 /// Asks the barn whether a position is on its history.
 pub(super) async fn is_held(link: &HttpsLink, position: &Position) -> Result<bool, GiveBackError> {
-    let path = format!("{CHANGES_PATH}?limit=1&{}", position_text(position));
-    let response = link.get(&path, false, ASK_BYTES, ASK_IDLE_MS).await?;
-    match response.status {
-        200 => Ok(true),
-        409 => Ok(false),
-        status => Err(refused(status, &response.body)),
+    match ask(link, position).await {
+        Ok(refusal) => Ok(refusal.is_none()),
+        Err(AskError::Link(error)) => Err(error.into()),
+        Err(AskError::Refused { status, message }) => Err(GiveBackError::Refused { status, message }),
     }
 }
 
@@ -66,11 +65,7 @@ pub(super) async fn order(
     reply.ok_or_else(|| refused(response.status, &response.body))
 }
 
-/// Returns the barn's refusal in its words, of which a terminal obeys none.
+/// Returns the barn's refusal in its words.
 fn refused(status: u16, body: &[u8]) -> GiveBackError {
-    const SHOWN_CHARS: usize = 300;
-    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let message = value.get("message").and_then(serde_json::Value::as_str).unwrap_or("no reason given");
-    let message = message.chars().filter(|char| !char.is_control()).take(SHOWN_CHARS).collect();
-    GiveBackError::Refused { status, message }
+    GiveBackError::Refused { status, message: Refusal::of(body).message }
 }

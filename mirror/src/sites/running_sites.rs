@@ -4,7 +4,7 @@ use super::catalogs::Catalogs;
 use super::command_error::SiteCommandError;
 use super::details::SiteDetails;
 use super::files::{SiteFiles, SiteFilesError};
-use super::follower::{CopyReply, MAX_QUEUED_COMMANDS, SiteCommand, SiteFollower, WriterError};
+use super::follower::{CopyReply, MAX_QUEUED_COMMANDS, OwnSteps, SiteCommand, SiteFollower, WriterError};
 use super::name::SiteName;
 use super::prepared::{OfficeIdentity, PairingTarget, PreparedSite, PreparedSummary, Search};
 use super::register::{AddOptions, PairingOutcome, PairingReceipt, Site, SitesError};
@@ -375,6 +375,7 @@ impl Sites {
             commands: queue,
             shutdown: shutdown.clone(),
             opens_again: false,
+            own_steps: OwnSteps::default(),
         };
         let task = self.spawn(&name, follower);
         let sync = with_fallbacks(serve::router(view.clone(), shutdown.clone()));

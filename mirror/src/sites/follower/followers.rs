@@ -9,8 +9,8 @@ use super::{SiteCommand, SiteFollower};
 use crate::follow::{self, FollowEnd, FollowStatus, LinkState, ROOM_INTERVAL};
 use crate::link::LinkSetupError;
 use futures::future::{BoxFuture, FutureExt as _};
+use herd::position::Position;
 use service::lifecycle::ShutdownTrigger;
-use service::sync::divergence::Divergence;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -24,8 +24,10 @@ pub(super) enum Step {
     Command(SiteCommand),
     /// Open the copies again: what prevented it may have passed.
     OpenAgain,
-    /// Follow again: a new copy was swapped in.
-    Swapped,
+    /// Follow again: a new copy was swapped in, or the barn has begun an epoch.
+    FollowAgain,
+    /// Make a new copy beside the shown one, and follow into it.
+    CopyAgain,
     /// Stop until a command arrives, for this reason.
     Halt(String),
     /// The writer of this copy has ended.
@@ -53,10 +55,17 @@ impl Follower {
         let Some(copy) = copy else { return Ok(follower) };
         let link = task.site.link()?;
         // The status of an earlier connection says nothing about the new one.
-        follower.status.send_modify(|status| status.link = LinkState::Pulling);
+        follower.status.send_modify(|status| {
+            (status.link, status.diverged, status.refused_by) = (LinkState::Pulling, None, None);
+        });
         let (clock, status, shutdown) = (task.clock.clone(), follower.status.clone(), follower.trigger.signal());
         follower.running = Some(follow::run(link, copy.handle.clone(), task.settings, clock, status, shutdown).boxed());
         Ok(follower)
+    }
+
+    /// Returns the head of the barn that refused the copy.
+    fn refused_by(&self) -> Option<Position> {
+        self.status.borrow().refused_by
     }
 
     fn is_running(&self) -> bool {
@@ -113,14 +122,20 @@ impl SiteFollower {
                         tracing::warn!(%divergence, "the shown copy is not followed any more; the new one goes on");
                         same_history = false;
                     }
-                    FollowEnd::Diverged(divergence) => return self.halt(divergence),
+                    FollowEnd::Diverged(divergence) => {
+                        let theirs = shown.refused_by();
+                        return self.step_after(divergence, open.shown.as_ref(), theirs).await;
+                    }
                     FollowEnd::WriterEnded => return Step::WriterEnded(open.shown.take()),
                     FollowEnd::Stopped => return Step::ShutDown,
                 },
                 end = building.ended() => {
                     shown.stop().await;
                     return match end {
-                        FollowEnd::Diverged(divergence) => self.halt(divergence),
+                        FollowEnd::Diverged(divergence) => {
+                            let theirs = building.refused_by();
+                            self.step_after(divergence, open.building.as_ref(), theirs).await
+                        }
                         FollowEnd::WriterEnded => Step::WriterEnded(open.building.take()),
                         FollowEnd::Stopped => Step::ShutDown,
                     };
@@ -152,17 +167,9 @@ impl SiteFollower {
                     building.stop().await;
                     let new = building.status.borrow().clone();
                     self.status.send_modify(|status| status.continue_with(new));
-                    return Step::Swapped;
+                    return Step::FollowAgain;
                 }
             }
         }
-    }
-
-    fn halt(&self, divergence: Divergence) -> Step {
-        Step::Halt(format!(
-            "{divergence}. The copy is kept unchanged; `resync {0}` copies the barn again beside it, and `give-back {0}` returns \
-             to the barn what only this office holds",
-            self.site.name
-        ))
     }
 }

@@ -12,6 +12,7 @@
 //!   after which systemd kills. Each step is a commit, so the next start continues from it.
 
 mod completion;
+mod divergence;
 mod followers;
 mod stores;
 
@@ -20,6 +21,7 @@ use super::view::{OpeningStep, SiteState, SiteView};
 use crate::copies::{Copies, CopiesError, CopyNumber};
 use crate::follow::{FollowSettings, FollowStatus};
 use crate::give_back::HeldCopies;
+pub(super) use divergence::OwnSteps;
 use followers::Step;
 use herd::clock::Clock;
 use herd::store::StoreError;
@@ -69,6 +71,8 @@ pub(super) struct SiteFollower {
     pub(super) shutdown: Shutdown,
     /// True if no copy could be opened for a reason that may pass.
     pub(super) opens_again: bool,
+    /// Steps that it took without an operator.
+    pub(super) own_steps: OwnSteps,
 }
 
 impl SiteFollower {
@@ -79,7 +83,18 @@ impl SiteFollower {
         loop {
             let command = match self.follow(&mut open).await {
                 Step::Command(command) => command,
-                Step::Swapped => continue,
+                Step::FollowAgain => {
+                    self.view.change(|state| state.stopped_because = None);
+                    continue;
+                }
+                Step::CopyAgain => {
+                    self.view.change(|state| state.stopped_because = None);
+                    // Nobody waits for the reply; a failure is logged.
+                    let (reply, _) = oneshot::channel();
+                    self.begin_copy(&mut open, reply).await;
+                    self.fill_from_shown(&open).await;
+                    continue;
+                }
                 Step::OpenAgain => {
                     self.open_into(&mut open).await;
                     continue;
@@ -87,10 +102,10 @@ impl SiteFollower {
                 Step::ShutDown => break,
                 Step::WriterEnded(copy) => return Err(self.writer_error(copy).await),
                 Step::Halt(why) => {
-                    tracing::error!(%why, "replication of this site is stopped until an operator decides");
-                    self.view.change(|state| state.stopped_because = Some(why));
-                    match self.wait().await {
+                    self.halt(why);
+                    match self.wait_halted(&open).await {
                         Step::Command(command) => command,
+                        Step::FollowAgain => continue,
                         _ => break,
                     }
                 }
@@ -116,6 +131,33 @@ impl SiteFollower {
             biased;
             () = self.shutdown.requested() => Step::ShutDown,
             command = self.commands.recv() => command.map_or(Step::ShutDown, Step::Command),
+        }
+    }
+
+    /// Publishes why replication has stopped.
+    fn halt(&self, why: String) {
+        let why = Some(why);
+        if self.view.state().stopped_because != why {
+            let why = why.as_deref().unwrap_or_default();
+            tracing::error!(why, "replication of this site is stopped until an operator decides");
+        }
+        self.view.change(|state| state.stopped_because = why);
+    }
+
+    /// Waits for the next command, or until the barn is again one that can be followed.
+    async fn wait_halted(&mut self, open: &OpenCopies) -> Step {
+        loop {
+            if let Ok(step) = timeout(self.settings.sync_interval, self.wait()).await {
+                return step;
+            }
+            let can_go_on = tokio::select! {
+                biased;
+                () = self.shutdown.requested() => return Step::ShutDown,
+                can_go_on = self.can_go_on(open) => can_go_on,
+            };
+            if can_go_on {
+                return Step::FollowAgain;
+            }
         }
     }
 
