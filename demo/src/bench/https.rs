@@ -116,8 +116,8 @@ async fn rates(client: &Client, sizes: &Sizes, budget: Budget) -> Result<Rates, 
     Ok(Rates { single_per_s, arrays_per_s: rate(durable, elapsed), rejected })
 }
 
-/// Posts the bodies with `at_once` requests in flight, in order. Returns the replies, which the caller checks after the
-/// measurement.
+/// Posts the bodies with `at_once` requests in flight, in order, each on a connection of its own: a shared pool at times
+/// opens more than a barn takes from one address. Returns the replies, which the caller checks after the measurement.
 async fn flood(
     client: &Client,
     bodies: Vec<Bytes>,
@@ -125,10 +125,10 @@ async fn flood(
     budget: Budget,
 ) -> Result<(Vec<Reply>, Duration), BenchError> {
     let feeds = Feed::split(bodies, at_once, Order::Chute);
+    let clients: Vec<_> = (0..at_once).map(|_| client.apart()).collect::<Result<_, _>>()?;
     let start = Instant::now();
     let mut tasks = JoinSet::new();
-    for feed in feeds {
-        let client = client.clone();
+    for (feed, client) in feeds.into_iter().zip(clients) {
         tasks.spawn(async move {
             let mut replies = Vec::new();
             while !budget.is_spent()

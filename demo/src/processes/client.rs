@@ -23,6 +23,7 @@ const SHOWN_CHARS: usize = 300;
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
+    spki_sha256: [u8; 32],
     base: String,
     key: Option<String>,
 }
@@ -95,7 +96,12 @@ impl Client {
     /// `key`, if there is one.
     pub fn new(address: SocketAddr, spki_sha256: [u8; 32], key: Option<&str>) -> Result<Self, ProcessError> {
         let http = client(&Trust::Pin(spki_sha256))?;
-        Ok(Self { http, base: format!("https://{address}"), key: key.map(str::to_owned) })
+        Ok(Self { http, spki_sha256, base: format!("https://{address}"), key: key.map(str::to_owned) })
+    }
+
+    /// Returns a client of the same process with connections of its own.
+    pub fn apart(&self) -> Result<Self, ProcessError> {
+        Ok(Self { http: client(&Trust::Pin(self.spki_sha256))?, ..self.clone() })
     }
 
     /// Gets a path and asks for a media type. A call that is dropped early closes its connection.

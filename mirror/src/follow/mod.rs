@@ -8,8 +8,9 @@
 //! - Waits are for errors only. A quiet link needs no polling, because the source sends each change as it is committed.
 //! - A follower with an empty copy still sends the identity of its history. If it asked for "whatever you have, from
 //!   the start", another barn at the same address could fill a paired copy.
-//! - Divergence ends the follower, and nothing is written. The copy keeps being served until an operator decides. A
-//!   copy that followed whatever it found would destroy the only evidence of what a restored barn lost.
+//! - Divergence ends the follower, and nothing is written. The copy keeps being served; the site's task, and at times an
+//!   operator, decides what comes next. A copy that followed whatever it found would destroy the only evidence of what a
+//!   restored barn lost.
 //! - A row of the copy that is found damaged is fetched again from the source, once in a while: see `mend`.
 //! - The writer's loop is an async function, which production runs on an OS thread; see the `writer` module.
 

@@ -31,7 +31,7 @@ const BOUNDS: PostBounds = PostBounds { connect_ms: 5_000, response_ms: 10_000, 
 
 /// Why a barn was not shown that it lost changes, or did not begin an epoch.
 #[derive(Debug, thiserror::Error)]
-enum LostEndShowError {
+enum LostEndError {
     #[error(transparent)]
     Link(#[from] LinkSetupError),
     #[error(transparent)]
@@ -42,20 +42,40 @@ enum LostEndShowError {
     Refused { status: u16, message: String },
 }
 
-/// Times of the steps that a site took by itself.
+/// Steps that a site took by itself.
 #[derive(Debug, Default)]
 pub(in crate::sites) struct OwnSteps {
     lost_end_shown_at: Option<Instant>,
     copy_begun_at: Option<Instant>,
+    /// The source has no call for a lost end: it is another office.
+    is_no_barn: bool,
 }
 
-/// Returns true if the next step of a kind is due, and notes that it is taken.
-fn is_due(taken_at: &mut Option<Instant>) -> bool {
-    let is_due = taken_at.is_none_or(|at| at.elapsed() >= STEP_INTERVAL);
-    if is_due {
-        *taken_at = Some(Instant::now());
+impl OwnSteps {
+    /// Returns the time of the last step after such a divergence. `None` if a person has to take it.
+    fn taken_at(&mut self, divergence: Divergence) -> Option<&mut Option<Instant>> {
+        match divergence {
+            Divergence::Shorter if self.is_no_barn => None,
+            Divergence::Shorter => Some(&mut self.lost_end_shown_at),
+            Divergence::Continued => Some(&mut self.copy_begun_at),
+            Divergence::Forked | Divergence::Other => None,
+        }
     }
-    is_due
+
+    /// Returns true if the step after such a divergence may be taken now.
+    fn is_due(&mut self, divergence: Divergence) -> bool {
+        let taken_at = self.taken_at(divergence);
+        taken_at.is_some_and(|taken_at| taken_at.is_none_or(|at| at.elapsed() >= STEP_INTERVAL))
+    }
+
+    /// Returns true if the step after such a divergence may be taken, and notes that it is.
+    fn take(&mut self, divergence: Divergence) -> bool {
+        let is_due = self.is_due(divergence);
+        if let Some(taken_at) = self.taken_at(divergence).filter(|_| is_due) {
+            *taken_at = Some(Instant::now());
+        }
+        is_due
+    }
 }
 
 impl SiteFollower {
@@ -66,44 +86,44 @@ impl SiteFollower {
         copy: Option<&OpenCopy>,
         theirs: Option<Position>,
     ) -> Step {
-        let site = &self.site.name;
-        match divergence {
-            Divergence::Shorter if is_due(&mut self.own_steps.lost_end_shown_at) => {
-                if let (Some(copy), Some(theirs)) = (copy, theirs)
-                    && self.has_gone_on(copy, &theirs).await
-                {
-                    return Step::FollowAgain;
+        if self.own_steps.take(divergence) {
+            match (divergence, copy, theirs) {
+                (Divergence::Continued, ..) => {
+                    tracing::warn!(site = %self.site.name, "{divergence}: a new copy is made, and this one is kept");
+                    return Step::CopyAgain;
                 }
+                (_, Some(copy), Some(theirs)) if self.has_gone_on(copy, &theirs).await => return Step::FollowAgain,
+                _ => {}
             }
-            Divergence::Continued if is_due(&mut self.own_steps.copy_begun_at) => {
-                tracing::warn!(%site, "{divergence}: a new copy is made, and this one is kept");
-                return Step::CopyAgain;
-            }
-            _ => {}
         }
         Step::Halt(format!(
-            "{divergence}. The copy is kept unchanged; `resync {site}` copies the barn again beside it, and `give-back {site}` \
-             returns to the barn what only this office holds"
+            "{divergence}. The copy is kept unchanged; `resync {0}` copies the barn again beside it, and `give-back {0}` returns \
+             to the barn what only this office holds",
+            self.site.name
         ))
     }
 
-    /// Shows the barn what it has lost, and returns true if it has gone on since it refused the copy.
-    async fn has_gone_on(&self, copy: &OpenCopy, theirs: &Position) -> bool {
-        let site = &self.site.name;
+    /// Shows the barn, whose log ends at `theirs`, what it has lost. Returns true if it has gone on since.
+    async fn has_gone_on(&mut self, copy: &OpenCopy, theirs: &Position) -> bool {
         let shown = tokio::select! {
             biased;
             () = self.shutdown.requested() => return false,
             shown = self.show_lost_end(copy, theirs) => shown,
         };
+        let site = &self.site.name;
         match shown {
-            Ok(()) => tracing::warn!(%site, %theirs, "the barn lacks the end of this copy, and was shown it"),
-            Err(ref why) => tracing::warn!(%site, %why, "the barn lacks the end of this copy, and was not shown it"),
+            Ok(()) => {
+                tracing::warn!(%site, %theirs, "the barn lacks the end of this copy, and was shown it");
+                self.view.change(|state| state.stopped_because = None);
+                return true;
+            }
+            Err(LostEndError::Refused { status: 404, .. }) => self.own_steps.is_no_barn = true,
+            Err(why) => tracing::warn!(%site, %why, "the barn lacks the end of this copy, and was not shown it"),
         }
-        shown.is_ok()
+        false
     }
 
-    /// Shows the barn that its log, which ends at `theirs`, lacks the last changes of a copy.
-    async fn show_lost_end(&self, copy: &OpenCopy, theirs: &Position) -> Result<(), LostEndShowError> {
+    async fn show_lost_end(&self, copy: &OpenCopy, theirs: &Position) -> Result<(), LostEndError> {
         let reader = copy.handle.reader();
         let own = reader.head().position;
         let shared = reader.position_at(theirs.sequence)?.unwrap_or(own);
@@ -113,12 +133,12 @@ impl SiteFollower {
         match response.status {
             // In a conflict the barn has gone on meanwhile. Following again tells how.
             200 | 409 => Ok(()),
-            status => Err(LostEndShowError::Refused { status, message: Refusal::of(&response.body).message }),
+            status => Err(LostEndError::Refused { status, message: Refusal::of(&response.body).message }),
         }
     }
 
     /// Asks the barn of a stopped site where the copies stand, and returns whether something can be done without a person.
-    pub(super) async fn can_go_on(&self, open: &OpenCopies) -> bool {
+    pub(super) async fn can_go_on(&mut self, open: &OpenCopies) -> bool {
         let Some(copy) = open.shown.as_ref().or(open.building.as_ref()) else { return false };
         let Ok(link) = self.site.link() else { return false };
         let reader = copy.handle.reader();
@@ -135,7 +155,7 @@ impl SiteFollower {
                 self.view.change(|state| state.stopped_because = None);
                 true
             }
-            Some(Some(Ok(divergence))) => matches!(divergence, Divergence::Shorter | Divergence::Continued),
+            Some(Some(Ok(divergence))) => self.own_steps.is_due(divergence),
             Some(_) => false,
         }
     }

@@ -83,10 +83,7 @@ impl SiteFollower {
         loop {
             let command = match self.follow(&mut open).await {
                 Step::Command(command) => command,
-                Step::FollowAgain => {
-                    self.view.change(|state| state.stopped_because = None);
-                    continue;
-                }
+                Step::FollowAgain => continue,
                 Step::CopyAgain => {
                     self.view.change(|state| state.stopped_because = None);
                     // Nobody waits for the reply; a failure is logged.
@@ -112,7 +109,7 @@ impl SiteFollower {
             };
             self.view.change(|state| state.stopped_because = None);
             match command {
-                SiteCommand::Pair(site) => self.site = *site,
+                SiteCommand::Pair(site) => (self.site, self.own_steps) = (*site, OwnSteps::default()),
                 SiteCommand::Copy(reply) => self.begin_copy(&mut open, reply).await,
                 SiteCommand::Cancel(reply) => self.cancel_copy(&mut open, reply).await,
             }
@@ -150,9 +147,10 @@ impl SiteFollower {
             if let Ok(step) = timeout(self.settings.sync_interval, self.wait()).await {
                 return step;
             }
+            let shutdown = self.shutdown.clone();
             let can_go_on = tokio::select! {
                 biased;
-                () = self.shutdown.requested() => return Step::ShutDown,
+                () = shutdown.requested() => return Step::ShutDown,
                 can_go_on = self.can_go_on(open) => can_go_on,
             };
             if can_go_on {
