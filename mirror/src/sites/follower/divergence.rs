@@ -174,3 +174,28 @@ impl SiteFollower {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a barn that makes its office copy it again and again, an office that waits for a person without need, and one
+    /// that acts in the place of a person.
+    #[tokio::test(start_paused = true)]
+    async fn each_step_is_taken_once_a_minute_and_none_in_the_place_of_a_person() {
+        let mut steps = OwnSteps::default();
+        for divergence in [Divergence::Shorter, Divergence::Continued] {
+            assert!(steps.is_due(divergence) && steps.take(divergence), "{divergence}: looking takes no step");
+            tokio::time::advance(STEP_INTERVAL.saturating_sub(Duration::from_millis(1))).await;
+            assert!(!steps.is_due(divergence) && !steps.take(divergence), "{divergence}: too early");
+            tokio::time::advance(Duration::from_millis(1)).await;
+            assert!(steps.take(divergence), "{divergence}: a minute after the last one that was taken");
+        }
+        for divergence in [Divergence::Forked, Divergence::Other] {
+            assert!(!steps.is_due(divergence) && !steps.take(divergence), "{divergence}");
+        }
+        tokio::time::advance(STEP_INTERVAL).await;
+        steps.is_no_barn = true;
+        assert!(!steps.take(Divergence::Shorter) && steps.take(Divergence::Continued), "an office begins no epoch");
+    }
+}
