@@ -9,6 +9,7 @@
 //! # Decisions
 //!
 //! - **Each of these is done at most once a minute.** A barn that begins one epoch after the other costs no more than that.
+//! - **An operator who discards the new copy keeps the old one,** until the next command or start.
 //! - **A stopped site asks the barn again after each sync interval.** The right card may be back in its place.
 
 use super::SiteFollower;
@@ -31,7 +32,7 @@ const BOUNDS: PostBounds = PostBounds { connect_ms: 5_000, response_ms: 10_000, 
 
 /// Why a barn was not shown that it lost changes, or did not begin an epoch.
 #[derive(Debug, thiserror::Error)]
-enum LostEndError {
+enum LostEndRequestError {
     #[error(transparent)]
     Link(#[from] LinkSetupError),
     #[error(transparent)]
@@ -49,6 +50,8 @@ pub(in crate::sites) struct OwnSteps {
     copy_begun_at: Option<Instant>,
     /// The source has no call for a lost end: it is another office.
     is_no_barn: bool,
+    /// An operator has discarded the new copy.
+    keeps_old_copy: bool,
 }
 
 impl OwnSteps {
@@ -57,9 +60,15 @@ impl OwnSteps {
         match divergence {
             Divergence::Shorter if self.is_no_barn => None,
             Divergence::Shorter => Some(&mut self.lost_end_shown_at),
+            Divergence::Continued if self.keeps_old_copy => None,
             Divergence::Continued => Some(&mut self.copy_begun_at),
             Divergence::Forked | Divergence::Other => None,
         }
+    }
+
+    /// Notes that an operator keeps the copy that is shown: no new one is begun without a command.
+    pub(super) fn keep_old_copy(&mut self) {
+        self.keeps_old_copy = true;
     }
 
     /// Returns true if the step after such a divergence may be taken now.
@@ -117,13 +126,13 @@ impl SiteFollower {
                 self.view.change(|state| state.stopped_because = None);
                 return true;
             }
-            Err(LostEndError::Refused { status: 404, .. }) => self.own_steps.is_no_barn = true,
+            Err(LostEndRequestError::Refused { status: 404, .. }) => self.own_steps.is_no_barn = true,
             Err(why) => tracing::warn!(%site, %why, "the barn lacks the end of this copy, and was not shown it"),
         }
         false
     }
 
-    async fn show_lost_end(&self, copy: &OpenCopy, theirs: &Position) -> Result<(), LostEndError> {
+    async fn show_lost_end(&self, copy: &OpenCopy, theirs: &Position) -> Result<(), LostEndRequestError> {
         let reader = copy.handle.reader();
         let own = reader.head().position;
         let shared = reader.position_at(theirs.sequence)?.unwrap_or(own);
@@ -133,7 +142,7 @@ impl SiteFollower {
         match response.status {
             // In a conflict the barn has gone on meanwhile. Following again tells how.
             200 | 409 => Ok(()),
-            status => Err(LostEndError::Refused { status, message: Refusal::of(&response.body).message }),
+            status => Err(LostEndRequestError::Refused { status, message: Refusal::of(&response.body).message }),
         }
     }
 
@@ -197,5 +206,8 @@ mod tests {
         tokio::time::advance(STEP_INTERVAL).await;
         steps.is_no_barn = true;
         assert!(!steps.take(Divergence::Shorter) && steps.take(Divergence::Continued), "an office begins no epoch");
+        tokio::time::advance(STEP_INTERVAL).await;
+        steps.keep_old_copy();
+        assert!(!steps.take(Divergence::Continued), "what an operator has discarded is not made again");
     }
 }

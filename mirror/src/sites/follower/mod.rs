@@ -110,8 +110,14 @@ impl SiteFollower {
             self.view.change(|state| state.stopped_because = None);
             match command {
                 SiteCommand::Pair(site) => (self.site, self.own_steps) = (*site, OwnSteps::default()),
-                SiteCommand::Copy(reply) => self.begin_copy(&mut open, reply).await,
-                SiteCommand::Cancel(reply) => self.cancel_copy(&mut open, reply).await,
+                SiteCommand::Copy(reply) => {
+                    self.own_steps = OwnSteps::default();
+                    self.begin_copy(&mut open, reply).await;
+                }
+                SiteCommand::Cancel(reply) => {
+                    self.own_steps.keep_old_copy();
+                    self.cancel_copy(&mut open, reply).await;
+                }
             }
             if open.is_empty() {
                 self.open_into(&mut open).await;
