@@ -54,6 +54,7 @@ const NOT_ASKED: &[(&str, &str)] = &[
     ("Reader::run_after", "bytes of the log; the chain over all of them is checked, and the replica applies them"),
     ("Reader::subscribe", "a channel of heads"),
     ("Store::accept_source", "the source does it"),
+    ("Store::begin_epoch_after", "a history without losses has no epoch in between; the tests of a lost end claim it"),
     ("Store::apply", "the replica does it"),
     ("Store::boot", "the number that the caller gave"),
     ("Store::check", "no answer"),
