@@ -34,6 +34,8 @@ pub(super) struct Copy {
     pub(super) status: watch::Receiver<FollowStatus>,
     /// Number of events at the source when the copy last agreed with it.
     pub(super) agreed_at: u64,
+    /// Nothing more comes from an older copy.
+    is_filled: Arc<AtomicBool>,
     end: watch::Receiver<Option<FollowEnd>>,
     has_failed: watch::Receiver<bool>,
     _running: MachineTasks,
@@ -77,10 +79,13 @@ impl Copy {
         let wire = Wire { follower: Some(reader.clone()), ..office.wire.clone() };
         let handle = handle.with_room(room(&office.is_full));
         let (clock, signal) = (office.clock.clone(), shutdown.signal());
+        let is_filled = Arc::new(AtomicBool::new(older.is_none()));
+        let filled = is_filled.clone();
         let following = async move {
             if let Some(older) = older {
                 // Whatever is missing comes from the source.
                 drop(follow::fill(&wire, &older, &handle).await);
+                filled.store(true, Ordering::Relaxed);
             }
             follow::run(wire, handle, settings, clock, reporting, signal).await
         };
@@ -95,7 +100,7 @@ impl Copy {
             }),
         ];
         let running = MachineTasks { tasks, shutdown };
-        Ok(Self { disk, reader, status, agreed_at: events, end, has_failed, _running: running })
+        Ok(Self { disk, reader, status, agreed_at: events, is_filled, end, has_failed, _running: running })
     }
 
     pub(super) fn store(&self) -> StoreId {
@@ -124,8 +129,8 @@ impl Copy {
 
     /// Notes whether the copy agrees with its source after that many events there.
     pub(super) fn compare(&mut self, source: &Reader, events: u64) {
-        if self.diverged().is_some() {
-            // It diverged from whoever answered then.
+        if self.diverged().is_some() || !self.is_filled.load(Ordering::Relaxed) {
+            // It diverged from whoever answered then, or goes on to where the source was when it was asked.
             return;
         }
         let head = self.reader.head().position;

@@ -147,12 +147,15 @@ impl Ledger {
             let is_in = |gaps: &Gaps| gaps.named.iter().any(|gap| (gap.first..=gap.last).contains(lost_at));
             match gaps {
                 Some(gaps) if is_in(gaps) => self.named += 1,
-                Some(gaps) if *lost_at <= gaps.last_known => unexplained = Some(position),
+                Some(gaps) if *lost_at <= gaps.last_known => {
+                    let text = String::from_utf8_lossy(&entry.raw).into_owned();
+                    unexplained = Some(format!("`{text}`, {position}, last in change {lost_at}"));
+                }
                 _ => self.unknown += 1,
             }
         }
-        if let Some(position) = unexplained {
-            self.fault(format!("{position} is lost, and lies in no gap that the recovery names: {gaps:?}"));
+        if let Some(lost) = unexplained {
+            self.fault(format!("{lost} is lost, and lies in no gap that the recovery names: {gaps:?}"));
         }
     }
 
