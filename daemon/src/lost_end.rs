@@ -5,7 +5,6 @@
 //! | ends where the follower shows, and its copy goes on | 200, with the position after the change that begins the next epoch |
 //! | ends elsewhere, or the copy does not go on | 409 `not_the_end`, `nothing_lost` |
 //! | has got an epoch by this call since the start | 409 `epoch_began` |
-//! | another follower shows it at the same time | 503 `busy` with `Retry-After` |
 //! | cannot be written | 503 with `Retry-After`; retrying is safe |
 //!
 //! # Decisions
@@ -13,7 +12,8 @@
 //! - **The scope of followers suffices.** The start of an epoch loses nothing, and only an office can know what a card that
 //!   was put back lacks.
 //! - **Once in the life of a process.** A log loses its end while the barn does not run. So a follower that asks again and
-//!   again, for whatever reason, does not fill the log.
+//!   again, for whatever reason, does not fill the log. The epoch of the log tells, not a mark of this call: a caller that
+//!   leaves before its answer may have begun one.
 
 use crate::corrections::Corrections;
 use crate::ingest::Ingest;
@@ -24,14 +24,12 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
 use herd::change::Acceptance;
-use herd::position::Position;
-use herd::store::{EpochReceipt, LostEnd, LostEndError};
+use herd::position::{Epoch, Position};
+use herd::store::{EpochReceipt, LostEnd, LostEndError, Reader};
 use serde_json::json;
 use service::door::auth::{Access, Caller};
 use service::door::reply::{ApiError, NoQuery, StrictJson};
 use service::sync::lost_end::{LOST_END_PATH, LostEndReply, MAX_LOST_END_BYTES};
-use std::sync::Arc;
-use tokio::sync::Mutex;
 
 /// Seconds after which a refused request is worth a retry.
 const RETRY_AFTER_S: u32 = 5;
@@ -39,13 +37,16 @@ const RETRY_AFTER_S: u32 = 5;
 #[derive(Clone)]
 struct Barn {
     corrections: Corrections,
-    /// True if an epoch has begun since the start. Locked while one begins.
-    has_begun: Arc<Mutex<bool>>,
+    reader: Reader,
+    /// Epoch of the log at the start.
+    started_in: Epoch,
 }
 
 /// Returns the route. The caller wraps it in a guard.
 pub fn router(ingest: &Ingest) -> Router {
-    let barn = Barn { corrections: Corrections::from_ingest(ingest), has_begun: Arc::default() };
+    let (corrections, reader) = (Corrections::from_ingest(ingest), ingest.reader.clone());
+    let started_in = reader.head().position.epoch;
+    let barn = Barn { corrections, reader, started_in };
     Router::new()
         .route(LOST_END_PATH, post(begin_epoch))
         .layer(DefaultBodyLimit::max(MAX_LOST_END_BYTES))
@@ -60,8 +61,7 @@ async fn begin_epoch(
     StrictJson(shown): StrictJson<LostEnd>,
 ) -> Result<Json<LostEndReply>, ApiError> {
     let acceptance = acceptance(caller.name(), &shown)?;
-    let mut has_begun = barn.has_begun.try_lock().map_err(|_| busy())?;
-    if *has_begun {
+    if barn.reader.head().position.epoch > barn.started_in {
         let message = "an epoch has begun since this barn started: ask for its end again";
         return Err(ApiError::new(StatusCode::CONFLICT, "epoch_began", message));
     }
@@ -73,7 +73,6 @@ async fn begin_epoch(
         EpochReceipt::Began { head } => head,
         EpochReceipt::Refused(why) => return Err(refusal(&why)),
     };
-    *has_begun = true;
     note(caller.name(), &shown, &head);
     Ok(Json(LostEndReply { success: true, head }))
 }
@@ -102,8 +101,4 @@ fn refusal(why: &LostEndError) -> ApiError {
         LostEndError::NotLonger { head } => ("nothing_lost", head),
     };
     ApiError::new(StatusCode::CONFLICT, code, why.to_string()).with("held", json!(head))
-}
-
-fn busy() -> ApiError {
-    ApiError::unavailable("busy", "another follower shows the same at the moment", RETRY_AFTER_S)
 }

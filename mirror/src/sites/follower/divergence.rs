@@ -8,7 +8,7 @@
 //!
 //! # Decisions
 //!
-//! - **Each of these is done at most once a minute.** A barn that begins one epoch after the other costs no more than that.
+//! - **The first two are done at most once a minute.** A barn that begins one epoch after the other costs no more than that.
 //! - **An operator who discards the new copy keeps the old one,** until the next command or start.
 //! - **A stopped site asks the barn again after each sync interval.** The right card may be back in its place.
 
