@@ -164,7 +164,7 @@ mod tests {
             was_whole: false,
             end: PLACE,
             head: PLACE,
-            gaps: Gaps { named: vec![row], changes: 2, last_known: Sequence(300) },
+            gaps: Gaps { named: vec![row], changes: 2, last_known: Sequence(300), doubtful: Some(row) },
             readmitted: Readmitted {
                 kept: 3,
                 span: Some((Sequence(8), Sequence(10))),
@@ -180,7 +180,7 @@ mod tests {
             &b"\x01\x14log.redb.set-aside-1\x00"[..],
             &frozen_place(),
             &frozen_place(),
-            &[1, 5, 6, 2, 0xac, 0x02],
+            &[1, 5, 6, 2, 0xac, 0x02, 1, 5, 6],
             &[3, 1, 8, 10, 4, 1, 1, 12, 1],
             &[13, 0x80, 0x20],
         ];

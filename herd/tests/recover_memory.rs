@@ -76,7 +76,7 @@ fn a_log_at_the_limit_of_pieces_is_recovered_in_bounded_memory() {
     let places = Places { given: Some(&log), remembered: Some(start), ..Places::default() };
     let found = find_log(places, &mut |_| {}).unwrap();
     assert_eq!(found.end().sequence, Sequence(missing - 1));
-    let gaps = found.gaps(None);
+    let gaps = found.gaps(found.end(), None);
     assert_eq!((gaps.changes, gaps.last_known), (1, Sequence(MAX_PIECES + 1)));
     found.latest(None).unwrap();
     assert_eq!(found.last_boot().unwrap(), 0);

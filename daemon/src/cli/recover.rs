@@ -121,6 +121,13 @@ fn print_gaps(recovery: &Recovery, out: &mut dyn Write) -> io::Result<()> {
             gaps.changes
         )?;
     }
+    if let Some(doubtful) = gaps.doubtful {
+        writeln!(
+            out,
+            "Only the given file has {doubtful}. If this barn's log had gone another way by then, its own changes with these \
+             numbers are lost."
+        )?;
+    }
     writeln!(out, "Unknown after change {}: what was recorded later, if anything, left no trace here.", gaps.last_known)
 }
 

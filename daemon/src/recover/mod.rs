@@ -203,7 +203,7 @@ impl Recover<'_> {
     ) -> Result<Recovery, RecoverCommandError> {
         let disk = Directory::new(beside)?;
         let end = watched(on_step, |progress| found.write(&disk, progress))?;
-        let gaps = found.gaps(remembered);
+        let gaps = found.gaps(end, remembered);
         let acceptance = acceptance(&format!("a damaged log, whole up to change {}", end.sequence));
         let boot = renumber_boot_after(&self.local, &disk, self.clock, found.last_boot()?)?;
         let clock = self.clock.read().in_boot(boot);

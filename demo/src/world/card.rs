@@ -137,7 +137,7 @@ impl Card {
         let found = find_log(places, &mut |_| {})?;
         let mut card = Self { disk: MemoryDisk::default(), ..self.clone() };
         let end = found.write(&card.disk, &mut |_| {})?;
-        let gaps = found.gaps(remembered.as_ref());
+        let gaps = found.gaps(end, remembered.as_ref());
         card.boots = card.boots.max(Store::last_boot(&card.disk)?).max(found.last_boot()?) + 1;
         let (latest, why) = (found.latest(remembered.as_ref())?, acceptance("a damaged log"));
         let (rules, reading) = (Rules::default(), card.reading(clock));

@@ -11,7 +11,7 @@
 use herd::change::Change;
 use herd::position::{Digest, Epoch, Position, Sequence};
 use herd::recover::Gaps;
-use herd::store::{Reader, Receipt, StoreError};
+use herd::store::{DamagedRow, Reader, Receipt, StoreError};
 use std::collections::BTreeMap;
 
 /// Number of changes at the end of the log among which the payload of a packet is looked for: a page that is given back may
@@ -144,7 +144,8 @@ impl Ledger {
             entry.is_lost = true;
             // It may have come back at another place, and be lost there.
             let lost_at = places.get(&entry.raw).and_then(|places| places.last()).unwrap_or(&position.sequence);
-            let is_in = |gaps: &Gaps| gaps.named.iter().any(|gap| (gap.first..=gap.last).contains(lost_at));
+            let holds_it = |gap: &DamagedRow| (gap.first..=gap.last).contains(lost_at);
+            let is_in = |gaps: &Gaps| gaps.named.iter().chain(&gaps.doubtful).any(holds_it);
             match gaps {
                 Some(gaps) if is_in(gaps) => self.named += 1,
                 Some(gaps) if *lost_at <= gaps.last_known => {

@@ -52,6 +52,8 @@ pub(super) struct Chain {
     pub(super) steps: Vec<Step>,
     /// The last change, and the digest after it.
     pub(super) end: Mark,
+    /// The last change that the own files hold, or that the machine remembers: up to it, the chain is the machine's own history.
+    pub(super) own_end: u64,
 }
 
 /// Parts of pieces that begin and end where others do.
@@ -168,7 +170,7 @@ impl<'a> Parts<'a> {
     /// Chains the parts from the start of a history.
     pub(super) fn follow(&self, store: StoreId) -> Chain {
         let reach = self.reach_of_all();
-        let (mut steps, mut end) = (Vec::<Step>::new(), (0, log_start(store).digest));
+        let (mut steps, mut end, mut own_end) = (Vec::<Step>::new(), (0, log_start(store).digest), 0);
         let order = |index: &usize| {
             let Reach { is_remembered, own, last } = reach[*index];
             (is_remembered, own, self.is_own(&self.list[*index]), last)
@@ -181,8 +183,11 @@ impl<'a> Parts<'a> {
                 None => steps.push(Step { piece, after: before.0, until: after.0 }),
             }
             end = after;
+            if self.is_own(&part) || self.remembered == Some(after) {
+                own_end = after.0;
+            }
         }
-        Chain { steps, end }
+        Chain { steps, end, own_end }
     }
 
     /// Returns, for each part, what those that follow it lead to.

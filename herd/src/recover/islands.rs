@@ -22,6 +22,9 @@ pub struct Gaps {
     pub changes: u64,
     /// The last change that is known to have been there. What came after it, nobody here knows.
     pub last_known: Sequence,
+    /// Changes of the chain that only the given file holds, and that may be those of a branch which the machine had left. If they
+    /// are, its own changes with these numbers are missing as well.
+    pub doubtful: Option<DamagedRow>,
 }
 
 impl Gaps {
@@ -48,7 +51,7 @@ impl<'a> FoundLog<'a> {
     pub fn into_given(self) -> Self {
         let pieces: Vec<_> = self.islands().filter(|island| island.place.source == Source::Given).copied().collect();
         let is_left_out = vec![false; pieces.len()];
-        let chain = Chain { steps: Vec::new(), end: self.chain.end };
+        let chain = Chain { steps: Vec::new(), ..self.chain };
         let files = Files { given: self.files.given, ..Files::default() };
         Self { files, pieces, is_left_out, chain, ..self }
     }
@@ -87,8 +90,8 @@ impl<'a> FoundLog<'a> {
         self.pieces.iter().zip(is_left_out).filter(|(_, is_left_out)| !is_left_out).map(|(piece, _)| piece)
     }
 
-    /// Returns the gaps behind the chain.
-    pub fn gaps(&self, remembered: Option<&Position>) -> Gaps {
+    /// Returns the gaps behind the chain, which ends at `end`.
+    pub fn gaps(&self, end: Position, remembered: Option<&Position>) -> Gaps {
         let (mut gaps, mut covered, mut forked) = (Gaps::default(), self.chain.end.0, BTreeSet::<Mark>::new());
         for island in self.islands().filter(|island| island.last() > self.chain.end.0) {
             // No later island begins before this one.
@@ -106,7 +109,21 @@ impl<'a> FoundLog<'a> {
         let remembered = remembered.filter(|position| position.store == self.store);
         let last_known = remembered.map_or(0, |position| position.sequence.0).max(covered);
         gaps.add(covered.saturating_add(1), last_known);
-        Gaps { last_known: Sequence(last_known), ..gaps }
+        let doubtful = self.doubtful(end.epoch, remembered);
+        Gaps { last_known: Sequence(last_known), doubtful, ..gaps }
+    }
+
+    /// Returns the changes of the chain that may be of another branch than the machine's own; see [`Gaps::doubtful`].
+    fn doubtful(&self, epoch: Epoch, remembered: Option<&Position>) -> Option<DamagedRow> {
+        let (own_end, end) = (self.chain.own_end, self.chain.end.0);
+        let mut own = self.islands().filter(|island| island.place.source < Source::Given);
+        // A machine has one branch in each epoch; and a remembered change with one of these numbers is another one.
+        let has_left = remembered
+            .is_some_and(|position| position.epoch > epoch || (own_end + 1..=end).contains(&position.sequence.0));
+        // Without a memory nothing shows the epoch of what lies behind a gap.
+        let leads_elsewhere = |island: &Piece| remembered.is_none() || island.first <= end.saturating_add(1);
+        let is_doubtful = has_left || own.any(|island| island.last() > end && leads_elsewhere(island));
+        (own_end < end && is_doubtful).then(|| DamagedRow { first: Sequence(own_end + 1), last: Sequence(end) })
     }
 
     /// Returns a position with the highest epoch that is known of this history. The next one is higher.

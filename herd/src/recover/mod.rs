@@ -162,7 +162,7 @@ pub fn find_log<'a>(places: Places<'a>, progress: &mut OnProgress<'_>) -> Result
     }
     let chain = match places.history {
         // What the whole log holds is found there.
-        Some(_) => Chain { steps: Vec::new(), end: (0, log_start(store).digest) },
+        Some(_) => Chain { steps: Vec::new(), end: (0, log_start(store).digest), own_end: 0 },
         None => parts.follow(store),
     };
     let is_left_out = parts.into_left_out();

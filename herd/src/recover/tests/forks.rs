@@ -18,7 +18,7 @@ fn a_page_of_an_old_branch_fills_a_gap_and_the_barns_own_history_goes_on() {
         let found = found(&disk, Some(&given), remembered);
         assert_eq!(found.end().sequence, Sequence(500));
         assert!(chain_of(&found) == own.through(500));
-        assert_eq!(found.gaps(remembered.as_ref()).changes, 0);
+        assert_eq!(found.gaps(found.end(), remembered.as_ref()).changes, 0);
     }
 }
 
@@ -31,7 +31,7 @@ fn a_chain_leads_to_what_the_machine_remembers_even_in_the_middle_of_a_row() {
     let disk = disk_with(&log_of(&[own.leaf(1, 50), other.leaf(51, 900), own.leaf(51, 80)]));
     let found = found(&disk, None, Some(remembered));
     assert!(chain_of(&found) == own.through(80));
-    assert_eq!(found.gaps(Some(&remembered)).last_known, Sequence(80));
+    assert_eq!(found.gaps(found.end(), Some(&remembered)).last_known, Sequence(80));
 }
 
 /// Catches a chain that follows a branch of a given file although the own files lead on.
@@ -65,4 +65,49 @@ fn a_copy_whose_rows_were_laid_otherwise_is_recognized() {
         &mut |_| {},
     );
     assert!(matches!(refused.err(), Some(RecoverError::Unproven)));
+}
+
+/// Catches changes of the machine's own branch that are lost without a word, because those of an old branch have their numbers.
+#[test]
+fn changes_that_only_an_old_branch_has_are_doubtful() {
+    let (old, own) = (Branch::new("old", 31, 172), Branch::new("own", 31, 319));
+    let given = old.page(1, 172, 1);
+    for (leaves, first) in [
+        (vec![], 1),
+        (vec![own.leaf(290, 319)], 1),
+        (vec![own.leaf(1, 20), own.leaf(290, 319)], 21),
+        // The own branch goes on past the end of the old one, and nothing leads there.
+        (vec![own.leaf(1, 20), own.leaf(60, 319)], 21),
+    ] {
+        let disk = disk_with(&log_of(&leaves));
+        for remembered in [own.position(319, 4), own.position(60, 4), own.position(60, 1)] {
+            let found = found(&disk, Some(&given), Some(remembered));
+            let end = Position { epoch: Epoch(1), ..found.end() };
+            let doubtful = Some(DamagedRow { first: Sequence(first), last: Sequence(172) });
+            assert_eq!((end.sequence, found.gaps(end, Some(&remembered)).doubtful), (Sequence(172), doubtful));
+        }
+    }
+}
+
+/// Catches a doubt about each copy that fills a gap, which nobody would heed for long, and none where nothing is remembered.
+#[test]
+fn changes_of_a_copy_are_doubtful_only_if_the_machine_may_have_left_its_branch() {
+    let own = Branch::new("own", 0, 319);
+    let (given, whole) = (own.page(1, 172, 1), disk_with(&log_of(&[own.leaf(1, 172)])));
+    let damaged = disk_with(&log_of(&[own.leaf(1, 20), own.leaf(290, 319)]));
+    let doubtful = Some(DamagedRow { first: Sequence(21), last: Sequence(172) });
+    for (disk, remembered, expected) in [
+        (&damaged, Some(own.position(319, 1)), None),
+        (&damaged, Some(own.position(100, 1)), None),
+        (&damaged, Some(own.position(172, 2)), None),
+        (&damaged, Some(own.position(319, 2)), doubtful),
+        (&damaged, None, doubtful),
+        (&whole, Some(own.position(319, 2)), None),
+        (&whole, None, None),
+        (&MemoryDisk::default(), Some(own.position(319, 1)), None),
+    ] {
+        let found = found(disk, Some(&given), remembered);
+        let end = Position { epoch: Epoch(1), ..found.end() };
+        assert_eq!(found.gaps(end, remembered.as_ref()).doubtful, expected, "{remembered:?}");
+    }
 }

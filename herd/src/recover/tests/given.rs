@@ -98,10 +98,10 @@ fn another_branch_leaves_no_gap() {
     let remembered = Some(own.position(107, 2));
     let found =
         find_log(Places { own: Some(&disk), given: Some(&whole), remembered, history: None }, &mut |_| {}).unwrap();
-    assert_eq!((found.gaps(None).changes, found.leads_further()), (0, false));
+    assert_eq!((found.gaps(found.end(), None).changes, found.leads_further()), (0, false));
     let end = other.page(901, 1_000, 1);
     let found =
         find_log(Places { own: Some(&disk), given: Some(&end), remembered, history: None }, &mut |_| {}).unwrap();
     // It may follow this history: nothing shows that it does not.
-    assert_eq!((found.gaps(None).changes, found.leads_further()), (793, false));
+    assert_eq!((found.gaps(found.end(), None).changes, found.leads_further()), (793, false));
 }

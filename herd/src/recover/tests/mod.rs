@@ -109,7 +109,7 @@ fn recover(places: Places<'_>) -> Result<Recovered, RecoverError> {
     let mut store = Store::accept_source(&disk, Some(&latest), acceptance(), &Rules::default(), clock, new_id)?;
     let readmitted = found.readmit(&mut store, end, &acceptance(), &mut |_| {})?;
     store.settle()?;
-    let gaps = found.gaps(places.remembered.as_ref());
+    let gaps = found.gaps(end, places.remembered.as_ref());
     Ok(Recovered { store, disk, end, gaps, readmitted })
 }
 
