@@ -108,6 +108,9 @@ impl Wire {
             return Err(broken("sending"));
         }
         let run = changes.decode().map_err(|_| unreachable("the order does not read"))?;
+        if barn.served.reader().ok().map(|reader| reader.store()) != Some(run.after.store) {
+            return Err(unreachable("the changes are of another history"));
+        }
         let done = recorder.readmit(run, acceptance("they are only here")).await;
         let done = done.map_err(|error| unreachable(&error.to_string()))?;
         let is_unheard = self.seams.has(Plant::UnheardAnswer) && done.duplicates > 0;
