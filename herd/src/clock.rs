@@ -33,11 +33,20 @@ pub struct ClockReading {
     pub since_boot_ms: u64,
 }
 
+/// Number of no boot: boots count from 1.
+const NO_BOOT: u32 = 0;
+
 impl ClockReading {
     /// Returns the wall clock's part of the reading.
     #[must_use]
     pub const fn wall(&self) -> WallTime {
         WallTime { at_us: self.received_at_us, synchronized: self.synchronized }
+    }
+
+    /// Returns the reading without its boot, whose time is then compared with no other.
+    #[must_use]
+    pub const fn of_no_boot(self) -> Self {
+        Self { boot: NO_BOOT, ..self }
     }
 
     /// Returns the milliseconds from `earlier` to this reading.
@@ -46,7 +55,7 @@ impl ClockReading {
     /// synchronized. Otherwise the duration is unknown: `None`.
     #[must_use]
     pub fn ms_since(&self, earlier: &Self) -> Option<u64> {
-        if self.boot == earlier.boot {
+        if self.boot == earlier.boot && self.boot != NO_BOOT {
             return Some(self.since_boot_ms.saturating_sub(earlier.since_boot_ms));
         }
         let both = self.synchronized && earlier.synchronized;

@@ -77,6 +77,13 @@ impl Received {
         let end = start.saturating_add(self.text_bytes as usize);
         self.raw.get(start..end).unwrap_or(&self.raw)
     }
+
+    /// Returns the clock of the arrival, to be compared with others of this log. A payload that came back arrived at another
+    /// machine, or at a branch of this one, which counts its boots for itself.
+    #[must_use]
+    pub fn arrival(&self) -> ClockReading {
+        if self.readmission.is_some() { self.clock.of_no_boot() } else { self.clock }
+    }
 }
 
 /// The channel and the readers that a payload came from.

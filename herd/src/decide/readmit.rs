@@ -21,9 +21,6 @@ use crate::payload::{self, ParsedPayload, Supplement};
 use crate::position::Sequence;
 use crate::tables::{Animal, ReaderEra, ReadmittedPayload, digest_key, number_key};
 
-/// Number of no boot: boots count from 1.
-const NO_BOOT: u32 = 0;
-
 /// A payload that was answered as stored, and is not in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LostPayload {
@@ -54,7 +51,7 @@ pub fn decide_readmission<R: Rows>(
     let mut origin = origin.clone();
     let era = rows.read::<ReaderEra>(&origin.reader_group.as_str().into())?.map_or(1, |era| era.0);
     origin.reader_era = origin.reader_era.clamp(1, era);
-    let judge = Judge::new(rows, rules, sequence, &origin, ClockReading { boot: NO_BOOT, ..*clock });
+    let judge = Judge::new(rows, rules, sequence, &origin, clock.of_no_boot());
     let repeated = match &outcome {
         Ok(event) if event.id.is_some() => judge.repeated_event(history, event, &raw[range.clone()])?,
         _ => None,

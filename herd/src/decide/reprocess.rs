@@ -28,18 +28,19 @@ pub fn decide_reprocess<R: Rows>(
         return Ok(None);
     }
     let Some(received) = history.received_at(of)? else { return Ok(None) };
-    let Received { raw, mut origin, clock: received, .. } = *received;
+    let arrival = received.arrival();
+    let Received { raw, mut origin, .. } = *received;
     origin.reader_era = era_of(rows, of, &origin)?;
     let known = Supplement { weight_unit: rules.weight_unit(&origin.reader_group), ..Supplement::default() };
     let Ok(event) = payload::parse_with(&raw, &known).outcome else { return Ok(None) };
     // The clock of its arrival: an export belongs to the batch of that time, however long that has rested since.
-    let judge = Judge::new(rows, rules, sequence, &origin, received);
+    let judge = Judge::new(rows, rules, sequence, &origin, arrival);
     if let Some(id) = &event.id
         && judge.payload_with_id(&origin.reader_group, origin.reader_era, id)?.is_some()
     {
         return Ok(None);
     }
     let Verdict::Accepted { accepted, previous } = judge.place(event)? else { return Ok(None) };
-    let event = LateEvent { of, received, accepted: *accepted, origin: origin.clone() };
+    let event = LateEvent { of, received: arrival, accepted: *accepted, origin: origin.clone() };
     Ok(Some(Reprocessed { clock, event, previous }))
 }

@@ -85,7 +85,7 @@ impl<B: Rows> Folding<'_, B> {
         self.totals.received += 1;
         match &change.readmission {
             Some(former) => {
-                (self.late, self.readmitted) = (true, true);
+                (self.late, self.readmitted, self.clock) = (true, true, change.arrival());
                 self.totals.last_received = self.totals.last_received.later(change.clock.wall());
                 self.rows.write(digest_key(&former.digest), ReadmittedPayload(self.sequence))?;
             }

@@ -34,9 +34,9 @@ impl<R: Rows> Judge<'_, R> {
         if let Some(same) = self.same_event(history, &received, &event)? {
             return Err(CorrectionError::AcceptedAgain { sequence: of, of: same }.into());
         }
-        let Received { origin, clock: received, .. } = received;
+        let (arrival, origin) = (received.arrival(), received.origin);
         // The clock of its arrival: an export belongs to the batch of that time, however long that has rested since.
-        let judge = Judge::new(self.rows, self.rules, self.sequence, &origin, received);
+        let judge = Judge::new(self.rows, self.rules, self.sequence, &origin, arrival);
         let (accepted, previous) = match animal {
             Some(animal) => {
                 let identity = judge.identity_as(&event, animal)?;
@@ -48,7 +48,7 @@ impl<R: Rows> Judge<'_, R> {
                 Verdict::Duplicate { of } => return Err(CorrectionError::NotRejected(of).into()),
             },
         };
-        let event = LateEvent { of, received, accepted, origin: origin.clone() };
+        let event = LateEvent { of, received: arrival, accepted, origin: origin.clone() };
         Ok((CorrectionResult::Accepted(Box::new(event)), previous))
     }
 

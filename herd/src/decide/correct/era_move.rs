@@ -68,9 +68,10 @@ pub fn decide_era_move<R: Rows>(
     let Some(candidate) = candidate(rows, history, rules, start, of)? else { return Ok(None) };
     let Candidate { received, event, former } = candidate;
     let former_era = former.as_ref().map_or(received.origin.reader_era, |event| event.era);
+    let arrival = received.arrival();
     let origin = Origin { reader_era: start.reader_era, ..received.origin };
     // The clock of its arrival: an export belongs to the batch of that time, however long that has rested since.
-    let judge = Judge::new(rows, rules, sequence, &origin, received.clock);
+    let judge = Judge::new(rows, rules, sequence, &origin, arrival);
     let event_id = event.id.clone();
     let outcome = match judge.moved(history, of, &event, former.as_ref()) {
         Err(DecideError::Rows(error)) => return Err(error),

@@ -131,9 +131,9 @@ impl<'a, R: Rows> Replay<'a, R> {
         let event = match change {
             Change::Received(received) => match &received.outcome {
                 Outcome::Accepted(accepted) => {
-                    let Received { origin, clock, readmission, .. } = &**received;
+                    let Received { origin, readmission, .. } = &**received;
                     let arrival = if readmission.is_some() { Arrival::Readmitted } else { Arrival::InTime };
-                    ReplayedEvent { origin, decided: *clock, arrival, accepted }
+                    ReplayedEvent { origin, decided: received.arrival(), arrival, accepted }
                 }
                 Outcome::Rejected(_) => return None,
             },

@@ -120,6 +120,21 @@ fn a_batch_has_not_rested_by_the_boot_of_another_machine() {
     assert_eq!(barn.animal(3).state.export_batch, barn.animal(2).state.export_batch);
 }
 
+/// Catches a batch that a payload of another machine has opened, and whose time since boot is compared with those of this one.
+#[test]
+fn a_batch_that_came_back_has_not_rested_by_the_boot_of_any_machine() {
+    let (mut barn, mut lost, mut other) = (Barn::new(1, 1), Barn::new(2, 1), Barn::new(3, 1));
+    let unset = |day| RawReading { synchronized: false, ..reading(day) };
+    lost.record_at("hxe:OUT1:LF1:UHF1", unset(0));
+    other.record_at("hxe:OUT1:LF2:UHF2", unset(9));
+    barn.store.readmit(&lost.run(), &acceptance()).unwrap();
+    barn.store.readmit(&other.run(), &acceptance()).unwrap();
+    barn.record_at("hxe:OUT1:LF3:UHF3", unset(18));
+    let batches = [2, 3, 4].map(|id| barn.animal(id).state.export_batch);
+    assert_eq!(batches, [batches[0]; 3]);
+    replica_equals(&barn.store.reader());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
