@@ -43,8 +43,15 @@ const MAX_UNFOLDED_CHANGES: u64 = 20_000;
 
 /// Largest room that what can wait leaves free.
 const MAX_ROOM_BYTES: u64 = 128 * 1024 * 1024;
-/// Part of the disk, as one in so many, that what can wait leaves free. The barn's recorder leaves as much.
+/// Part of the disk, as one in so many, that what can wait leaves free.
 const ROOM_SHARE: u64 = 80;
+
+/// Returns the free bytes below which what can wait does, on a disk of `total_bytes`. A barn's recorder refuses packets at the
+/// same limit: what it records can then still be folded and kept.
+#[must_use]
+pub fn min_room_bytes(total_bytes: u64) -> u64 {
+    (total_bytes / ROOM_SHARE).min(MAX_ROOM_BYTES)
+}
 
 /// The runner of what follows the log: the fold of a replica, and the flushes of tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,7 +212,7 @@ impl Disk for Directory {
     fn has_room(&self) -> bool {
         let Ok(disk) = statvfs(&self.path) else { return true };
         let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
-        bytes(disk.f_bavail) >= (bytes(disk.f_blocks) / ROOM_SHARE).min(MAX_ROOM_BYTES)
+        bytes(disk.f_bavail) >= min_room_bytes(bytes(disk.f_blocks))
     }
 
     fn drop_cached(&self, file: &str) {

@@ -70,7 +70,7 @@ pub use append::{Incoming, Receipt};
 pub use apply::{ApplyReceipt, ChangeRun};
 pub use changes::Changes;
 pub use correct::CorrectionReceipt;
-pub use disk::{Background, Directory, Disk};
+pub use disk::{Background, Directory, Disk, min_room_bytes};
 pub use era_moves::{EraMoveReceipt, MAX_CHANGES_SEARCHED, MAX_MOVED};
 pub use error::{ApplyError, DamagedRow, LostLogError, StoreError};
 pub use journal::JOURNAL_FILE;

@@ -16,6 +16,16 @@ fn an_empty_table_gives_the_defaults_which_are_valid() {
     assert_eq!(settings.traffic(), Traffic::default());
 }
 
+/// Catches a key that is read, checked, and without any effect on the traffic.
+#[test]
+fn every_key_reaches_the_traffic() {
+    let text = "seed = 7\nrate_per_s = 2.5\nrepeats_mean = 1.0\nloss = 0.1\ncorruption = 0.2\nseconds = 60.0";
+    let traffic = parse(text).unwrap().traffic();
+    let (seed, rate_per_s, repeats_mean, loss, corruption, seconds) = (7, 2.5, 1.0, 0.1, 0.2, Some(60.0));
+    let expected = Traffic { seed, rate_per_s, repeats_mean, loss, corruption, seconds, ..Traffic::default() };
+    assert_eq!(traffic, expected);
+}
+
 #[test]
 fn an_unknown_key_is_rejected_by_name() {
     let text = parse("sead = 1").unwrap_err().to_string();
