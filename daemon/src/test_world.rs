@@ -1,12 +1,14 @@
 //! A store in memory, its recorder and a manual clock, for the tests of this crate.
 
 use crate::disk::DiskGauge;
+use crate::ingest::{Ingest, LineLimit};
 use crate::recorder::{Recorder, RecorderSeams};
 use herd::change::{Change, Origin, Received};
 use herd::clock::{Clock, ClockReading, RawReading};
 use herd::decide::Rules;
 use herd::position::{Sequence, StoreId};
 use herd::store::{Incoming, MemoryDisk, Reader, Store, StoreError};
+use service::lifecycle::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task::JoinHandle;
@@ -57,6 +59,18 @@ impl World {
         let reader = store.reader();
         let (recorder, writer) = Recorder::on_this_task(store, RecorderSeams { disk, local: None }).unwrap();
         Self { recorder, reader, clock: Arc::default(), writer: tokio::spawn(writer) }
+    }
+
+    /// Returns the doors of this barn for payloads over HTTP.
+    pub(crate) fn ingest(&self, shutdown: Shutdown) -> Ingest {
+        Ingest {
+            recorder: self.recorder.clone(),
+            reader: self.reader.clone(),
+            clock: self.clock.clone(),
+            reader_group: "main".into(),
+            lines: LineLimit::default(),
+            shutdown,
+        }
     }
 
     pub(crate) fn received(&self, sequence: u64) -> Box<Received> {

@@ -36,14 +36,7 @@ fn door_with(rules: Rules, disk: DiskGauge) -> Door {
     let add = |name, scope| keys.add(name, [scope].into()).unwrap().reveal().to_owned();
     let (key, other_key) = (add("chute-1", Scope::Ingest), add("office", Scope::Read));
     let shutdown = ShutdownTrigger::default();
-    let ingest = Ingest {
-        recorder: world.recorder.clone(),
-        reader: world.reader.clone(),
-        clock: world.clock.clone(),
-        reader_group: "main".into(),
-        lines: LineLimit::default(),
-        shutdown: shutdown.signal(),
-    };
+    let ingest = world.ingest(shutdown.signal());
     Door { router: router(ingest, keys), world, key, other_key, shutdown, _directory: directory }
 }
 

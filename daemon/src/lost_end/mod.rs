@@ -31,6 +31,9 @@ use service::door::auth::{Access, Caller};
 use service::door::reply::{ApiError, NoQuery, StrictJson};
 use service::sync::lost_end::{LOST_END_PATH, LostEndReply, MAX_LOST_END_BYTES};
 
+#[cfg(test)]
+mod tests;
+
 /// Seconds after which a refused request is worth a retry.
 const RETRY_AFTER_S: u32 = 5;
 
