@@ -125,19 +125,12 @@ impl Scan<'_> {
         let is_embeddable = place.bytes as usize <= MAX_EMBEDDED_BYTES;
         let is_left_over = self.free.contains(&offset);
         let is_doubtful = offset < self.doubtful_until || announced.is_none() && is_embeddable && !is_left_over;
+        let open = |first, is_announced| {
+            let stated = Epoch(0);
+            OpenPiece { first, count, before, after, place, stated, is_doubtful, is_announced }
+        };
         let Some(first) = first else {
-            let is_announced = announced.is_some();
-            let first = None;
-            self.pieces.push_open(OpenPiece {
-                first,
-                count,
-                before,
-                after,
-                place,
-                stated: Epoch(0),
-                is_doubtful,
-                is_announced,
-            });
+            self.pieces.push_open(open(None, announced.is_some()));
             return Ok(offset + 1);
         };
         self.note_embedded(&place);
@@ -154,17 +147,7 @@ impl Scan<'_> {
             let proof = if is_certain { Proof::Certain } else { Proof::Announced };
             self.pieces.push(Piece { first, count, before, after, place, stated: Epoch(0), proof })?;
         } else {
-            let first = Some(first);
-            self.pieces.push_open(OpenPiece {
-                first,
-                count,
-                before,
-                after,
-                place,
-                stated: Epoch(0),
-                is_doubtful,
-                is_announced,
-            });
+            self.pieces.push_open(open(Some(first), is_announced));
         }
         self.next = next;
         let end = offset + u64::from(bytes);
