@@ -30,7 +30,7 @@ const LEAD_TIME: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// One reader for each of the six stations of a chute.
-const READERS: usize = 6;
+pub(super) const READERS: usize = 6;
 /// Path loss from a reader across the alley to one at the far end of the yard, in dB. The weakest signal is still 20 dB
 /// above what SF7 needs at 500 kHz.
 const PATH_LOSS_DB: RangeInclusive<f64> = 70.0..=112.0;

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::emulator::{Fate, Tally};
+use crate::simulated::schedule::Schedule;
+use crate::simulated::yard::READERS;
 use crate::simulated::{LedgerCounts, RSSI_DBM, SNR_QUARTER_DB, ScriptLine, summary_path};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -10,7 +12,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
 const SEED: u64 = 4_711;
@@ -335,6 +337,46 @@ fn the_same_packets_are_received_in_real_time() {
     assert_eq!(in_real_time.pace, Pace::RealTime { speed: 40.0 });
     let packets = run(async { receive_all(&mut in_real_time, None).await });
     assert_eq!(without_times(packets), receive_traffic(&traffic, None).0);
+}
+
+/// Returns the numbers of the payloads that arrive. There are no repeats, and hardly a collision.
+fn arrived(traffic: &Traffic) -> Vec<u64> {
+    let (packets, _) = receive_traffic(traffic, None);
+    let has_arrived = |payload: &[u8]| packets.iter().any(|packet| packet.0 == payload);
+    let sent = Schedule::new(traffic).filter(|sent| has_arrived(&sent.payload));
+    sent.map(|sent| sent.number).collect()
+}
+
+/// Catches an air that fades the same packets whatever the seed is.
+#[test]
+fn another_seed_loses_other_packets() {
+    let thin = Traffic { rate_per_s: 0.5, repeats_mean: 0.0, loss: 0.5, corruption: 0.0, ..traffic() };
+    let other = Traffic { seed: SEED + 1, ..thin.clone() };
+    assert_ne!(arrived(&thin), arrived(&other));
+}
+
+/// Catches readers whose signals never change: animals walk between them and the barn.
+#[tokio::test]
+async fn the_signal_of_a_reader_fades() {
+    let packets = receive_all(&mut radio_of(&traffic()), None).await;
+    let strengths: HashSet<_> = packets.iter().map(|packet| packet.rssi_dbm).collect();
+    assert!(strengths.len() > 2 * READERS, "{strengths:?}");
+}
+
+/// Catches an air that runs free although it is to run in real time: nobody would hear a demo, and a day would be a moment.
+#[tokio::test]
+async fn an_air_in_real_time_is_never_ahead_of_it() {
+    let traffic = Traffic { count: Some(3), loss: 0.0, ..traffic() };
+    let due = Schedule::new(&traffic).map(|sent| Duration::from_micros(sent.due_us).div_f64(traffic.speed()));
+    let script = Script::new(vec![ScriptLine::new(200, "first"), ScriptLine::new(200, "last")]).unwrap();
+    for (mut radio, at_least) in [
+        (Simulated::from_traffic(traffic.clone()).unwrap(), due.max().unwrap()),
+        (Simulated::from_script(script), Duration::from_millis(400)),
+    ] {
+        let began = Instant::now();
+        assert!(!receive_all(&mut radio, None).await.is_empty());
+        assert!(began.elapsed() >= at_least, "{:?} of {at_least:?}", began.elapsed());
+    }
 }
 
 proptest! {
