@@ -129,7 +129,7 @@ pub fn try_mutants(args: &MutantsArgs, out: &mut dyn Write) -> Result<(), Mutant
         let name = mutated.directory();
         let mutants = tool.list(name)?;
         let sample = sample::pick(&mutants, args.sample.unwrap_or(mutated.sample_size()), args.seed);
-        let outcomes = tool.run(name, &sample)?;
+        let outcomes = tool.run(name, &mutants, &sample)?;
         report.add(CrateReport { name, mutants, outcomes });
     }
     report.write(&survivors, out)?;

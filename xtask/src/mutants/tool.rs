@@ -2,6 +2,7 @@
 
 use super::MutantsError;
 use super::report::Outcomes;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,18 +63,15 @@ impl CargoMutants {
         Ok(printed.lines().map(str::to_owned).collect())
     }
 
-    /// Tries mutants of a crate, one after the other.
-    pub(super) fn run(&self, name: &str, mutants: &[String]) -> Result<Outcomes, MutantsError> {
+    /// Tries some mutants of a crate, of which `all` is the list, one after the other.
+    pub(super) fn run(&self, name: &str, all: &[String], mutants: &[String]) -> Result<Outcomes, MutantsError> {
         let timeout = self.time_tests(name)?;
         let results = self.place.join(name);
+        leave_out(&results, all, mutants)?;
         let mut command = self.mutants(name);
         // In place: a copy of the tree would be built from nothing.
-        command.args(["--in-place", "--baseline", "skip", "--timeout", &timeout.as_secs().to_string(), "--output"]);
-        fs::create_dir_all(&results).map_err(|source| file_error("create", &results, source))?;
-        command.arg(&results);
-        for mutant in mutants {
-            command.args(["--re", &format!("^{}$", escaped(mutant))]);
-        }
+        command.args(["--in-place", "--iterate", "--baseline", "skip"]);
+        command.args(["--timeout", &timeout.as_secs().to_string(), "--output"]).arg(&results);
         let status = command.status().map_err(|source| MutantsError::Start { command: shown(&command), source })?;
         if !status.code().is_some_and(|code| EXITS_AFTER_RUN.contains(&code)) {
             return Err(MutantsError::Command { command: shown(&command) });
@@ -145,16 +143,19 @@ fn package(name: &str) -> String {
     format!("herdlinx-{name}")
 }
 
-/// Returns a regular expression for this text alone.
-fn escaped(text: &str) -> String {
-    let mut expression = String::with_capacity(text.len() + 16);
-    for character in text.chars() {
-        if r"\.+*?()|[]{}^$".contains(character) {
-            expression.push('\\');
-        }
-        expression.push(character);
+/// Makes cargo-mutants leave out the mutants that were not chosen, as if an earlier run had caught them. Its own filter by name
+/// lets each mutant pass that deletes a field of a struct.
+fn leave_out(results: &Path, all: &[String], chosen: &[String]) -> Result<(), MutantsError> {
+    let folder = results.join("mutants.out");
+    if results.exists() {
+        remove(results)?;
     }
-    expression
+    fs::create_dir_all(&folder).map_err(|source| file_error("create", &folder, source))?;
+    let chosen: BTreeSet<_> = chosen.iter().collect();
+    let others = all.iter().filter(|mutant| !chosen.contains(mutant)).flat_map(|mutant| [mutant, "\n"]);
+    let others: String = others.collect();
+    let path = folder.join("caught.txt");
+    fs::write(&path, others).map_err(|source| file_error("write", &path, source))
 }
 
 fn read_outcomes(folder: &Path) -> Result<Outcomes, MutantsError> {
@@ -175,12 +176,16 @@ fn read_outcomes(folder: &Path) -> Result<Outcomes, MutantsError> {
 mod tests {
     use super::*;
 
-    /// Catches a sample that selects other mutants, or none, because a name holds signs of a regular expression.
+    /// Catches a run of other mutants than the chosen ones, or one that an earlier result shortens.
     #[test]
-    fn a_name_is_escaped_as_a_whole() {
-        let name = "herd/src/a.rs:1:2: replace f -> Option<(u8, [u8; 2])> with Some((0, [1; 2])) || $x{}^*+?\\";
-        let expected = r"herd/src/a\.rs:1:2: replace f -> Option<\(u8, \[u8; 2\]\)> with Some\(\(0, \[1; 2\]\)\) \|\| \$x\{\}\^\*\+\?\\";
-        assert_eq!(escaped(name), expected);
+    fn all_but_the_chosen_mutants_are_left_out() {
+        let place = tempfile::tempdir().unwrap();
+        let (results, all) = (place.path().join("herd"), ["a", "b (1)", "c", "d"].map(str::to_owned));
+        for (chosen, others) in [(&all[..2], "c\nd\n"), (&all[1..3], "a\nd\n"), (&all[..], "")] {
+            leave_out(&results, &all, chosen).unwrap();
+            assert_eq!(fs::read_to_string(results.join("mutants.out/caught.txt")).unwrap(), others);
+            fs::write(results.join("mutants.out/unviable.txt"), "b (1)\n").unwrap();
+        }
     }
 
     /// Catches a result that is counted in the wrong column.
