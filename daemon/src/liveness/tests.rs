@@ -19,13 +19,15 @@ use tokio::time::{Instant, sleep};
 const WATCHDOG: Watchdog = Watchdog { period: Duration::from_secs(30) };
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 const HOUR: Duration = Duration::from_secs(3_600);
+/// Number of packets that no barn asks for without room. A busy radio that goes on would stop the paused clock for ever.
+const MAX_PACKETS: u32 = 1_000;
 
 /// A radio with one kind of behavior.
 #[derive(Clone, Copy)]
 enum StubRadio {
     Silent,
-    /// Returns a packet at each call.
-    Busy,
+    /// Returns a packet at each call, as many as this. A barn that cannot take any asks for a few.
+    Busy(u32),
     /// Fails at each call.
     Failing,
     /// Its script is over.
@@ -36,13 +38,16 @@ impl Radio for StubRadio {
     async fn receive(&mut self) -> Result<Packet, RadioError> {
         match self {
             Self::Silent => std::future::pending().await,
-            Self::Busy => Ok(Packet {
-                bytes: b"hxb:LOT1:LF1:UHF1".to_vec(),
-                rssi_dbm: None,
-                snr_quarter_db: None,
-                frequency_error_hz: None,
-                received_at: Instant::now(),
-            }),
+            Self::Busy(left) => {
+                *left = left.checked_sub(1).expect("the barn takes packets, and is to have no room for them");
+                Ok(Packet {
+                    bytes: b"hxb:LOT1:LF1:UHF1".to_vec(),
+                    rssi_dbm: None,
+                    snr_quarter_db: None,
+                    frequency_error_hz: None,
+                    received_at: Instant::now(),
+                })
+            }
             Self::Failing => Err(RadioError::Ledger(LedgerError {
                 operation: "write the ledger",
                 path: "/ledger".into(),
@@ -110,8 +115,12 @@ async fn longest_gap(check: &LivenessCheck, over: Duration) -> Duration {
 async fn longest_gap_with(radio: StubRadio, disk: DiskGauge, over: Duration) -> Duration {
     let world = World::new(Rules::default(), disk);
     let (barn, receiving) = barn(&world.recorder, radio);
-    let _receiving = tokio::spawn(receiving);
-    longest_gap(&barn.check, over).await
+    let receiving = tokio::spawn(receiving);
+    let gap = longest_gap(&barn.check, over).await;
+    if receiving.is_finished() {
+        receiving.await.expect("the loop has not panicked");
+    }
+    gap
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,7 +133,7 @@ async fn a_barn_without_packets_is_alive_all_day() {
 #[tokio::test(start_paused = true)]
 async fn a_barn_with_a_full_disk_is_alive() {
     let full = DiskGauge::new(|| Ok(DiskSpace { free_bytes: 0, needed_bytes: 1 }));
-    let gap = longest_gap_with(StubRadio::Busy, full, HOUR).await;
+    let gap = longest_gap_with(StubRadio::Busy(MAX_PACKETS), full, HOUR).await;
     assert!(gap <= WATCHDOG.period, "{gap:?}");
 }
 
@@ -141,7 +150,7 @@ async fn a_barn_is_alive_with_a_dead_radio_and_after_the_end_of_a_script() {
 async fn a_barn_with_a_full_queue_is_alive() {
     let world = World::new(Rules::default(), DiskGauge::plenty());
     let _room = world.recorder.take_all_room().await;
-    let (barn, receiving) = barn(&world.recorder, StubRadio::Busy);
+    let (barn, receiving) = barn(&world.recorder, StubRadio::Busy(MAX_PACKETS));
     let _receiving = tokio::spawn(receiving);
     let gap = longest_gap(&barn.check, HOUR).await;
     assert!(gap <= WATCHDOG.period, "{gap:?}");

@@ -87,8 +87,12 @@ async fn a_packet_that_a_full_disk_refuses_is_retried_until_there_is_room() {
     let disk = DiskGauge::new(move || Ok(DiskSpace { free_bytes: measured.load(Ordering::Relaxed), needed_bytes: 1 }));
     let world = World::new(Rules::default(), disk);
     let shutdown = ShutdownTrigger::default();
-    let task = tokio::spawn(receive_loop(&world, &shutdown).run(scans(3, 0), listening().0, unprobed()));
-    world.recorder.status().wait_for(|status| status.last_error.is_some()).await.unwrap();
+    let mut task = tokio::spawn(receive_loop(&world, &shutdown).run(scans(3, 0), listening().0, unprobed()));
+    let mut status = world.recorder.status();
+    tokio::select! {
+        refused = status.wait_for(|status| status.last_error.is_some()) => drop(refused.unwrap()),
+        ended = &mut task => panic!("a full disk took every packet: {ended:?}"),
+    }
     assert_eq!(world.reader.head().position.sequence, Sequence(1));
     free.store(1, Ordering::Relaxed);
     assert_eq!(task.await.unwrap(), ReceiveEnd::RadioClosed);
