@@ -121,6 +121,25 @@ fn a_barn_without_the_header_of_its_log_starts_again_with_everything() {
     assert_eq!(machine.record(9..10).sequence, recovery.head.sequence.next());
 }
 
+/// Catches a log that a recovery leaves as it is, because every change in it is whole, although nothing can be written to it.
+#[test]
+fn a_log_whose_free_space_is_damaged_is_written_anew() {
+    let machine = Machine::with(&[5, 4, 3, 6, 2]);
+    let (end, whole) = (machine.start().unwrap(), fs::read(machine.path(LOG_FILE)).unwrap());
+    let mut places = (PAGE..whole.len()).step_by(PAGE).flat_map(|page| [40, 200, 1_000].map(|offset| page + offset));
+    let place = places.find(|place| {
+        let mut log = whole.clone();
+        log[*place] ^= 0x04;
+        fs::write(machine.path(LOG_FILE), &log).unwrap();
+        let verified = verify_disk(&Directory::new(&machine.settings.state_dir).unwrap(), &mut |_| {});
+        matches!(verified, Err(VerifyError::Pages { .. }))
+    });
+    assert!(place.is_some(), "no damage leaves every change whole");
+    let recovery = machine.recover(None).unwrap();
+    assert!(!recovery.was_whole && recovery.end == end && recovery.gaps.changes == 0, "{recovery:?}");
+    machine.record(100..110);
+}
+
 /// Catches files of two logs side by side after a power cut, and a command that cannot go on.
 #[test]
 fn a_recovery_that_is_interrupted_at_any_step_harms_nothing_and_completes() {

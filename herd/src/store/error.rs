@@ -90,7 +90,10 @@ pub enum StoreError {
         why: String,
     },
     /// The file is not a database that can be opened or read.
-    #[error("{file} is damaged: {why}. Keep it, and restore it from a backup or from the office")]
+    #[error(
+        "{file} is damaged: {why}. Keep it. At a barn, `herdlinxd recover` takes what is whole out of a log; at an office, \
+         `herdlinx-mirror resync` copies the barn again"
+    )]
     DamagedFile {
         /// The file.
         file: String,
@@ -101,7 +104,10 @@ pub enum StoreError {
     #[error(transparent)]
     LostLog(#[from] Box<LostLogError>),
     /// The log does not hold what was written to it.
-    #[error("log.redb is damaged in {row}: {why}. Restore it from a backup or from the office")]
+    #[error(
+        "log.redb is damaged in {row}: {why}. At a barn, `herdlinxd recover` takes what is whole out of it; at an office, \
+         `herdlinx-mirror resync` copies the barn again"
+    )]
     DamagedLog {
         /// The damaged row, or the damaged change.
         row: DamagedRow,

@@ -70,6 +70,7 @@ fn progress_text(Progress { phase, done, of }: Progress) -> String {
     let phase = match phase {
         Phase::Chain => "digests of the log",
         Phase::Rows => "tables",
+        Phase::Pages => "pages of the log",
     };
     format!("{phase}: {done} of {of}")
 }

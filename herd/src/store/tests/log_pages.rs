@@ -73,3 +73,44 @@ fn no_page_of_the_log_ends_a_start_a_verification_or_a_reader() {
     }
     assert!(refused > 20, "only {refused} damages were found: the pages are not those that count");
 }
+
+/// Catches a log that passes for whole although a page with its free space is damaged: the next group that it takes over would
+/// end the writer, at each start, and a recovery would leave such a log as it is.
+#[test]
+fn a_log_that_proves_itself_takes_what_follows() {
+    let disk = filled();
+    let content = disk.content(LOG_FILE).unwrap();
+    let (mut refused, mut whole) = (0, 0);
+    for page in (PAGE_BYTES..content.len()).step_by(PAGE_BYTES) {
+        for (offset, is_started) in [5, 40, 200, 1_000].into_iter().flat_map(|offset| [(offset, false), (offset, true)])
+        {
+            let (damaged, mut bytes) = (disk.after_kill(), content.clone());
+            bytes[page + offset] ^= 0x04;
+            assert!(damaged.overwrite(LOG_FILE, &bytes));
+            if is_started {
+                // A start and a stop write the damage once more, with right digests.
+                drop(opened(&damaged));
+            }
+            if verify_disk(&damaged, &mut |_| {}).is_ok() {
+                whole += 1;
+                takes_more(&damaged).unwrap_or_else(|error| {
+                    panic!("page {}, byte {offset}, started {is_started}: {error}", page / PAGE_BYTES)
+                });
+            } else {
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 20 && whole > 20, "{refused} damages were found, and {whole} were none");
+}
+
+/// Appends some groups, and verifies the log with them.
+fn takes_more(disk: &MemoryDisk) -> Result<(), VerifyError> {
+    let mut store = opened(disk)?;
+    for n in 0..8 {
+        store.append(&[incoming(9_000 + n)])?;
+        store.settle()?;
+    }
+    drop(store);
+    verify_disk(disk, &mut |_| {}).map(drop)
+}

@@ -9,18 +9,20 @@
 //!   the barn's with every heartbeat, and by a start without `tables.redb`. Folding again would need a scratch file as
 //!   large as the tables, on a card that may have no room for it.
 
+mod pages;
 mod readmissions;
 
 use super::log::{Log, epoch_begun};
 use super::tables::{StoredState, TablesFile, TablesState, View};
 use super::{
-    Changes, DamagedRow, Disk, LOG_CACHE_BYTES, REFOLD_BYTES, REFOLD_CHANGES, Reader, StoreError, TABLES_CACHE_BYTES,
-    TABLES_FILE, digest_at,
+    Changes, DamagedRow, Disk, LOG_CACHE_BYTES, REFOLD_BYTES, REFOLD_CHANGES, ReadOnlyDisk, Reader, StoreError,
+    TABLES_CACHE_BYTES, TABLES_FILE, digest_at,
 };
 use crate::digest::{RowHasher, RowSum};
 use crate::fold::{FOLD_VERSION, KeyRange, Rows, RowsError};
 use crate::position::{Digest, Epoch, Position, Sequence};
 use crate::tables::{Key, Table, after_key};
+use pages::verify_pages;
 use readmissions::{ReadmissionIndex, is_readmission};
 
 /// Maximum number of damaged rows that are looked for. A log with more of them is restored, not repaired.
@@ -37,9 +39,11 @@ pub enum Phase {
     Chain,
     /// Recomputing the sum over the tables.
     Rows,
+    /// Comparing the pages of the log's file with their digests.
+    Pages,
 }
 
-/// Progress of the verification: changes for the chain, tables for the rows.
+/// Progress of the verification: changes for the chain, tables for the rows, the file as a whole for its pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// The current step.
@@ -189,6 +193,16 @@ pub enum VerifyError {
         /// Epochs in the changes.
         found: Vec<(Epoch, Sequence)>,
     },
+    /// Every change is whole, but not the file.
+    #[error(
+        "log.redb holds every change, and what leads to them or counts its free space is damaged ({why}): it may refuse what is \
+         written next. At a barn, `herdlinxd recover` makes a new file of the changes; at an office, `herdlinx-mirror resync` \
+         copies the barn again"
+    )]
+    Pages {
+        /// Message of the storage.
+        why: String,
+    },
     /// The files could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -196,10 +210,19 @@ pub enum VerifyError {
 
 /// Verifies the store in `disk`, which no process may have open.
 ///
-/// Nothing is changed, except that the storage may repair a file when it opens it after a crash, and that tables which cannot
-/// be read are removed: the next start folds them again.
+/// Nothing is changed in the log. The storage may repair the tables when it opens them after a crash, and tables which cannot be
+/// read are removed: the next start folds them again.
 pub fn verify_disk(disk: &dyn Disk, progress: &mut dyn FnMut(Progress)) -> Result<VerifyOutcome, VerifyError> {
-    let log = Log::open_existing(disk, LOG_CACHE_BYTES)?;
+    let outcome = verify_content(disk, progress)?;
+    let at = |done| Progress { phase: Phase::Pages, done, of: 1 };
+    progress(at(0));
+    verify_pages(disk)?;
+    progress(at(1));
+    Ok(outcome)
+}
+
+fn verify_content(disk: &dyn Disk, progress: &mut dyn FnMut(Progress)) -> Result<VerifyOutcome, VerifyError> {
+    let log = Log::open_existing(&ReadOnlyDisk::over(disk), LOG_CACHE_BYTES)?;
     let log = log.ok_or_else(|| StoreError::Missing { place: disk.place() })?;
     let Chain { head, first_readmission } = verify_chain(&log, progress)?;
     if !disk.holds(TABLES_FILE) {
@@ -213,7 +236,8 @@ pub fn verify_disk(disk: &dyn Disk, progress: &mut dyn FnMut(Progress)) -> Resul
     Ok(VerifyOutcome { head, tables })
 }
 
-/// Verifies the store behind `reader` while its writer goes on. Changes appended meanwhile are not checked.
+/// Verifies the store behind `reader` while its writer goes on. Changes appended meanwhile are not checked, and neither are the
+/// pages of the file that hold no change: a page that is read while it is written has no digest.
 pub fn verify_reader(reader: &Reader, progress: &mut dyn FnMut(Progress)) -> Result<VerifyOutcome, VerifyError> {
     let Chain { head, first_readmission } = verify_chain(&reader.log, progress)?;
     // What is appended meanwhile may hold the first one.
