@@ -68,3 +68,22 @@ impl Lines {
         self.buffer.capacity()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(bytes: &[u8]) -> Vec<Result<Vec<u8>, FrameError>> {
+        let mut lines = Lines::new(3);
+        bytes.iter().filter_map(|byte| lines.push(*byte)).collect()
+    }
+
+    /// Catches a line of the greatest length that its own end makes too long, and one byte more that is let in.
+    #[test]
+    fn a_cr_does_not_count_and_every_other_byte_does() {
+        let whole = |line: &str| Ok(line.as_bytes().to_vec());
+        assert_eq!(split(b"abc\nabc\r\nab\r\n"), [whole("abc"), whole("abc"), whole("ab")]);
+        assert_eq!(split(b"abcd\nab\n"), [Err(FrameError::Overlong), whole("ab")]);
+        assert_eq!(split(b"abc\rd\nab\n"), [Err(FrameError::Overlong), whole("ab")]);
+    }
+}

@@ -139,6 +139,11 @@ fn line() -> (DuplexStream, OpenResult) {
     (far, OpenResult::Open(Line::Good(near)))
 }
 
+/// Writes to the far end of a line, which takes more than a few bytes only if the near end is read.
+async fn send(far: &mut DuplexStream, bytes: &[u8]) {
+    timeout(LONG, far.write_all(bytes)).await.expect("nobody reads the line").unwrap();
+}
+
 fn fails_with(text: &str) -> impl Fn(&Health) -> bool {
     move |health| matches!(health, Health::Failing(reason) if reason.contains(text))
 }
@@ -151,7 +156,7 @@ async fn a_missing_port_is_reported_and_retried_with_growing_delays() {
     assert!(matches!(&*bench.health.borrow(), Health::Starting(why) if why.contains("has not been opened yet")));
     bench.wait_for(fails_with("/dev/serial/by-id")).await;
     bench.wait_for(|health| *health == Health::Listening).await;
-    far.write_all(b"hxb:A:B:C\r\n").await.unwrap();
+    send(&mut far, b"hxb:A:B:C\r\n").await;
     assert_eq!(bench.payload().await, b"hxb:A:B:C");
     assert_eq!(bench.retry_delays_ms(), [250, 500, 1_000, 2_000, 4_000, 4_000, 4_000]);
     assert_eq!(bench.counts().rebuilt, 0, "the port had never been open");
@@ -162,13 +167,13 @@ async fn a_lost_port_is_reopened_and_costs_only_the_truncated_frame() {
     let ((mut first, first_near), (mut second, second_near)) = (line(), line());
     let failing = OpenResult::Open(Line::Failing);
     let mut bench = Bench::new(Framing::Line, [first_near, failing, second_near]);
-    first.write_all(b"first\r\nhalf a li").await.unwrap();
+    send(&mut first, b"first\r\nhalf a li").await;
     assert_eq!(bench.payload().await, b"first");
     drop(first);
     let Health::Failing(unplugged) = bench.wait_for(fails_with("unplugged")).await else { unreachable!() };
     assert!(unplugged.starts_with(PATH), "{unplugged}");
     bench.wait_for(fails_with("device reports readiness")).await;
-    second.write_all(b"second\r\n").await.unwrap();
+    send(&mut second, b"second\r\n").await;
     assert_eq!(bench.payload().await, b"half a li\xff");
     assert_eq!(bench.payload().await, b"second");
     assert_eq!(*bench.health.borrow(), Health::Listening);
@@ -180,7 +185,7 @@ async fn retries_slow_down_while_a_port_opens_but_cannot_be_read() {
     let dead = || OpenResult::Open(Line::Failing);
     let (mut far, alive) = line();
     let mut bench = Bench::new(Framing::Line, [dead(), dead(), dead(), alive]);
-    far.write_all(b"alive\n").await.unwrap();
+    send(&mut far, b"alive\n").await;
     assert_eq!(bench.payload().await, b"alive");
     drop(far);
     bench.wait_for(fails_with("does not exist")).await;
@@ -192,7 +197,7 @@ async fn a_port_that_opens_late_is_reported_and_then_read() {
     let (mut far, OpenResult::Open(near)) = line() else { unreachable!() };
     let mut bench = Bench::new(Framing::Line, [OpenResult::OpenAfter(OPEN_TIMEOUT * 2, near)]);
     bench.wait_for(fails_with("did not open in time")).await;
-    far.write_all(b"late\n").await.unwrap();
+    send(&mut far, b"late\n").await;
     assert_eq!(bench.payload().await, b"late");
     assert_eq!(bench.port.attempts.lock().unwrap().len(), 1);
 }
@@ -201,9 +206,9 @@ async fn a_port_that_opens_late_is_reported_and_then_read() {
 async fn a_silence_separates_half_a_frame_from_the_next_frame() {
     let (mut far, near) = line();
     let mut bench = Bench::new(Framing::Line, [near]);
-    far.write_all(b"hxb:A").await.unwrap();
+    send(&mut far, b"hxb:A").await;
     sleep(SILENCE + Duration::from_millis(1)).await;
-    far.write_all(b"hxb:D:E:F\n").await.unwrap();
+    send(&mut far, b"hxb:D:E:F\n").await;
     assert_eq!(bench.payload().await, b"hxb:A\xff");
     assert_eq!(bench.payload().await, b"hxb:D:E:F");
     assert_eq!(bench.counts(), RadioCounters { cut: 1, ..RadioCounters::default() });
@@ -219,7 +224,7 @@ async fn what_a_silence_or_the_longest_length_cuts_is_kept_with_a_mark() {
     {
         let (mut far, near) = line();
         let mut bench = Bench::new(Framing::Line, [near]);
-        far.write_all(bytes).await.unwrap();
+        send(&mut far, bytes).await;
         assert_eq!(bench.payload().await, kept);
         assert_eq!(bench.counts().cut, 1);
     }
@@ -231,12 +236,12 @@ async fn three_payloads_without_a_line_end_are_noted_until_one_has_it() {
     let mut bench = Bench::new(Framing::Line, [near]);
     for _ in 0..CUT_IN_A_ROW {
         assert!(!matches!(&*bench.health.borrow(), Health::Degraded(_)));
-        far.write_all(b"hxb:A:B:C").await.unwrap();
+        send(&mut far, b"hxb:A:B:C").await;
         bench.payload().await;
         tokio::task::yield_now().await;
     }
     bench.wait_for(|health| matches!(health, Health::Degraded(note) if note.contains("framing = \"burst\""))).await;
-    far.write_all(b"hxb:A:B:C\r").await.unwrap();
+    send(&mut far, b"hxb:A:B:C\r").await;
     bench.payload().await;
     bench.wait_for(|health| *health == Health::Listening).await;
 }
@@ -248,7 +253,7 @@ async fn a_pause_ends_a_burst_and_a_shorter_one_does_not() {
     let mut bench = Bench::with(Framing::Burst, pause, &[], [near]);
     for payload in [b"hxb:A:B:C".as_slice(), b"\x00\xffany\r\n", b"x"] {
         for byte in payload {
-            far.write_all(&[*byte]).await.unwrap();
+            send(&mut far, &[*byte]).await;
             sleep(pause.mul_f64(0.9)).await;
         }
         sleep(pause).await;
@@ -263,7 +268,7 @@ async fn pauses_shorter_than_a_silence_do_not_split_a_frame() {
     let mut bench = Bench::new(Framing::Line, [near]);
     for byte in b"hxb:A:B:C\n" {
         sleep(SILENCE.mul_f64(0.999)).await;
-        far.write_all(&[*byte]).await.unwrap();
+        send(&mut far, &[*byte]).await;
     }
     assert_eq!(bench.payload().await, b"hxb:A:B:C");
 }
@@ -287,10 +292,10 @@ async fn a_listener_that_is_busy_for_a_minute_sees_no_silence() {
 async fn a_packet_has_the_time_of_its_last_byte() {
     let (mut far, near) = line();
     let mut bench = Bench::new(Framing::Line, [near]);
-    far.write_all(b"12").await.unwrap();
+    send(&mut far, b"12").await;
     sleep(Duration::from_millis(700)).await;
     let ended_at = Instant::now();
-    far.write_all(b"3\n").await.unwrap();
+    send(&mut far, b"3\n").await;
     sleep(Duration::from_secs(5)).await;
     assert_eq!(bench.packets.recv().await.unwrap().received_at, ended_at);
 }
@@ -301,9 +306,9 @@ async fn wrong_crcs_and_other_damage_are_counted_separately() {
     let mut bench = Bench::new(Framing::Cobs, [near]);
     let mut bad = encode_cobs(b"damaged");
     bad[4] ^= 1;
-    far.write_all(&bad).await.unwrap();
-    far.write_all(b"\x05ab\x00").await.unwrap();
-    far.write_all(&encode_cobs(b"good")).await.unwrap();
+    send(&mut far, &bad).await;
+    send(&mut far, b"\x05ab\x00").await;
+    send(&mut far, &encode_cobs(b"good")).await;
     assert_eq!(bench.payload().await, b"good");
     assert_eq!(bench.counts(), RadioCounters { crc_errors: 1, malformed: 1, ..RadioCounters::default() });
 }
@@ -313,7 +318,7 @@ async fn the_task_ends_when_the_receiver_is_gone() {
     let (mut far, near) = line();
     let mut bench = Bench::new(Framing::Line, [near]);
     bench.packets.close();
-    far.write_all(b"unheard\n").await.unwrap();
+    send(&mut far, b"unheard\n").await;
     timeout(LONG, bench.task.join_next()).await.unwrap().unwrap().unwrap();
 }
 
@@ -331,7 +336,7 @@ async fn accept_all(modem: &mut BufReader<DuplexStream>, bench: &mut Bench) {
     for expected in COMMANDS {
         assert_eq!(command(modem).await, format!("{expected}\r\n"));
         assert_ne!(*bench.health.borrow(), Health::Listening, "{expected}");
-        modem.get_mut().write_all(b"\r\nOK\r\n").await.unwrap();
+        send(modem.get_mut(), b"\r\nOK\r\n").await;
     }
     bench.wait_for(|health| *health == Health::Listening).await;
 }
@@ -344,13 +349,13 @@ async fn a_modem_is_set_up_when_the_port_opens_when_it_starts_and_when_it_stops_
     accept_all(&mut modem, &mut bench).await;
 
     let banner = b"RAKwireless RAK3172\r\nVersion:RUI_4.0.5\r\nCurrent Work Mode: LoRa P2P.\r\n";
-    modem.get_mut().write_all(banner).await.unwrap();
+    send(modem.get_mut(), banner).await;
     accept_all(&mut modem, &mut bench).await;
 
-    modem.get_mut().write_all(b"+EVT:RXP2P RECEIVE TIMEOUT\r\n").await.unwrap();
+    send(modem.get_mut(), b"+EVT:RXP2P RECEIVE TIMEOUT\r\n").await;
     bench.wait_for(fails_with("stopped receiving")).await;
     accept_all(&mut modem, &mut bench).await;
-    modem.get_mut().write_all(b"+EVT:RXP2P:-60:11:48\r\n").await.unwrap();
+    send(modem.get_mut(), b"+EVT:RXP2P:-60:11:48\r\n").await;
     assert_eq!(bench.payload().await, b"H");
     assert_eq!(bench.counts(), RadioCounters::default());
 }
@@ -366,9 +371,9 @@ async fn a_command_that_is_refused_or_not_answered_is_named_and_sent_again() {
         let mut bench = Bench::with(Framing::Rak, SILENCE, &COMMANDS, [near]);
         let mut modem = BufReader::new(far);
         command(&mut modem).await;
-        modem.get_mut().write_all(answer).await.unwrap();
+        send(modem.get_mut(), answer).await;
         bench.wait_for(fails_with(named)).await;
-        modem.get_mut().write_all(b"+EVT:RXP2P:-60:11:48\r\n").await.unwrap();
+        send(modem.get_mut(), b"+EVT:RXP2P:-60:11:48\r\n").await;
         assert_eq!(bench.payload().await, b"H", "packets are delivered meanwhile");
         accept_all(&mut modem, &mut bench).await;
     }
@@ -378,12 +383,12 @@ async fn a_command_that_is_refused_or_not_answered_is_named_and_sent_again() {
 async fn a_modem_that_stops_receiving_without_commands_is_reported_until_a_packet_comes() {
     let (mut far, near) = line();
     let mut bench = Bench::new(Framing::Rak, [near]);
-    far.write_all(b"+EVT:RXP2P RECEIVE TIMEOUT\r\n").await.unwrap();
+    send(&mut far, b"+EVT:RXP2P RECEIVE TIMEOUT\r\n").await;
     bench.wait_for(fails_with("`init = [\"AT+PRECV=65534\"]`")).await;
-    far.write_all(b"+EVT:RXP2P, RSSI -33, SNR 10\r\n+EVT:48454C4C4F\r\n").await.unwrap();
+    send(&mut far, b"+EVT:RXP2P, RSSI -33, SNR 10\r\n+EVT:48454C4C4F\r\n").await;
     assert_eq!(bench.payload().await, b"HELLO");
     bench.wait_for(|health| *health == Health::Listening).await;
-    far.write_all(b"+EVT:RXP2P RECEIVE ERROR\r\n+EVT:RXP2P:-60:11:48\r\n").await.unwrap();
+    send(&mut far, b"+EVT:RXP2P RECEIVE ERROR\r\n+EVT:RXP2P:-60:11:48\r\n").await;
     assert_eq!(bench.payload().await, b"H");
     assert_eq!(bench.counts(), RadioCounters { crc_errors: 1, ..RadioCounters::default() });
 }
