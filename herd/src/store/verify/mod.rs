@@ -195,9 +195,9 @@ pub enum VerifyError {
     },
     /// Every change is whole, but not the file.
     #[error(
-        "log.redb holds every change, and what leads to them or counts its free space is damaged ({why}): it may refuse what is \
-         written next. At a barn, `herdlinxd recover` makes a new file of the changes; at an office, `herdlinx-mirror resync` \
-         copies the barn again"
+        "the changes in log.redb are whole, but pages that lead to them or count its free space are damaged ({why}): it may \
+         refuse what is written next. At a barn, `herdlinxd recover` makes a new file of the changes; at an office, \
+         `herdlinx-mirror resync` copies the barn again"
     )]
     Pages {
         /// Message of the storage.
