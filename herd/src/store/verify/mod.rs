@@ -1,6 +1,7 @@
 //! Verifies a store: recomputes the chain from the raw bytes, and the sum over the rows of the tables.
 //!
-//! No stored digest is trusted; every one is computed again. Memory is bounded by one page of the log and the page caches.
+//! No stored digest is trusted; every one is computed again. Memory is bounded by one page of the log, the page caches, and what
+//! redb writes to closed files meanwhile, which stays in memory (see `read_only`).
 //!
 //! # Decisions
 //!
@@ -237,7 +238,7 @@ fn verify_content(disk: &dyn Disk, progress: &mut dyn FnMut(Progress)) -> Result
 }
 
 /// Verifies the store behind `reader` while its writer goes on. Changes appended meanwhile are not checked, and neither are the
-/// pages of the file that hold no change: a page that is read while it is written has no digest.
+/// pages of the file that hold no change: for those, redb needs the file for itself.
 pub fn verify_reader(reader: &Reader, progress: &mut dyn FnMut(Progress)) -> Result<VerifyOutcome, VerifyError> {
     let Chain { head, first_readmission } = verify_chain(&reader.log, progress)?;
     // What is appended meanwhile may hold the first one.
