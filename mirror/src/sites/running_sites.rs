@@ -4,7 +4,7 @@ use super::catalogs::Catalogs;
 use super::command_error::SiteCommandError;
 use super::details::SiteDetails;
 use super::files::{SiteFiles, SiteFilesError};
-use super::follower::{CopyReply, MAX_QUEUED_COMMANDS, OwnSteps, SiteCommand, SiteFollower, WriterError};
+use super::follower::{CopyReply, MAX_QUEUED_COMMANDS, OwnSteps, Retry, SiteCommand, SiteFollower, WriterError};
 use super::name::SiteName;
 use super::prepared::{OfficeIdentity, PairingTarget, PreparedSite, PreparedSummary, Search};
 use super::register::{AddOptions, PairingOutcome, PairingReceipt, Site, SitesError};
@@ -374,7 +374,7 @@ impl Sites {
             status,
             commands: queue,
             shutdown: shutdown.clone(),
-            opens_again: false,
+            retry: Retry::default(),
             own_steps: OwnSteps::default(),
         };
         let task = self.spawn(&name, follower);

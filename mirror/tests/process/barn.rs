@@ -6,7 +6,8 @@ use herd::decide::Rules;
 use herd::pairing::Pairing;
 use herd::position::{Position, StoreId};
 use herd::randomness::SystemRandomness;
-use herd::store::{Incoming, LocalFile, MemoryDisk, Store};
+use herd::store::{ChangeRun, Incoming, LocalFile, MemoryDisk, Store};
+use herd::wire::{MAX_PAGE_BYTES, MAX_PAGE_CHANGES};
 use service::door::auth::require;
 use service::door::certificate::Identity;
 use service::door::keys::{KeyRing, Scope};
@@ -97,6 +98,11 @@ impl Barn {
     /// Skips the tags of `animals` animals, so that the next ones differ from those of another barn.
     pub(crate) fn skip(&mut self, animals: u64) {
         self.next_animal += animals;
+    }
+
+    /// Returns all changes after a position.
+    pub(crate) fn changes_after(&self, after: Position) -> ChangeRun {
+        self.store.reader().run_after(after, MAX_PAGE_CHANGES, MAX_PAGE_BYTES).unwrap()
     }
 
     pub(crate) fn position(&self) -> Position {

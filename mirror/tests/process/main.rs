@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails by a panic")]
 
 mod barn;
+mod damage;
 mod office;
 mod resync;
 mod second_office;

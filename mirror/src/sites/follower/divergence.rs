@@ -27,6 +27,8 @@ use tokio::time::Instant;
 
 /// Shortest interval between two steps of a kind.
 const STEP_INTERVAL: Duration = Duration::from_secs(60);
+/// Shortest interval between two damaged copies that are made again without a person.
+const DAMAGE_INTERVAL: Duration = Duration::from_secs(24 * 3_600);
 /// Limits of the request that shows a barn what it lost.
 const BOUNDS: PostBounds = PostBounds { connect_ms: 5_000, response_ms: 10_000, response_bytes: 16 * 1024 };
 
@@ -48,6 +50,8 @@ enum LostEndRequestError {
 pub(in crate::sites) struct OwnSteps {
     lost_end_shown_at: Option<Instant>,
     copy_begun_at: Option<Instant>,
+    /// Time at which a damaged copy was last made again.
+    pub(super) damaged_at: Option<Instant>,
     /// The source has no call for a lost end: it is another office.
     is_no_barn: bool,
     /// An operator has discarded the new copy.
@@ -69,6 +73,15 @@ impl OwnSteps {
     /// Notes that an operator keeps the copy that is shown: no new one is begun without a command.
     pub(super) fn keep_old_copy(&mut self) {
         self.keeps_old_copy = true;
+    }
+
+    /// Returns true if a damaged copy may be made again, and notes that it is.
+    pub(super) fn take_after_damage(&mut self) -> bool {
+        let is_due = !self.keeps_old_copy && self.damaged_at.is_none_or(|at| at.elapsed() >= DAMAGE_INTERVAL);
+        if is_due {
+            self.damaged_at = Some(Instant::now());
+        }
+        is_due
     }
 
     /// Returns true if the step after such a divergence may be taken now.
@@ -209,5 +222,17 @@ mod tests {
         tokio::time::advance(STEP_INTERVAL).await;
         steps.keep_old_copy();
         assert!(!steps.take(Divergence::Continued), "what an operator has discarded is not made again");
+        assert!(!steps.take_after_damage());
+    }
+
+    /// Catches copies that are made again and again on a disk that damages them, until it is full.
+    #[tokio::test(start_paused = true)]
+    async fn a_damaged_copy_is_made_again_once_a_day() {
+        let mut steps = OwnSteps::default();
+        assert!(steps.take_after_damage() && !steps.take_after_damage());
+        tokio::time::advance(DAMAGE_INTERVAL.saturating_sub(Duration::from_millis(1))).await;
+        assert!(!steps.take_after_damage());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(steps.take_after_damage());
     }
 }

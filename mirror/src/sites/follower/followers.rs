@@ -5,7 +5,7 @@
 
 use super::completion::until_complete;
 use super::stores::{OpenCopies, OpenCopy};
-use super::{SiteCommand, SiteFollower};
+use super::{SiteCommand, SiteFollower, WriterError};
 use crate::follow::{self, FollowEnd, FollowStatus, LinkState, ROOM_INTERVAL};
 use crate::link::LinkSetupError;
 use futures::future::{BoxFuture, FutureExt as _};
@@ -30,8 +30,18 @@ pub(super) enum Step {
     CopyAgain,
     /// Stop until a command arrives, for this reason.
     Halt(String),
-    /// The writer of this copy has ended.
-    WriterEnded(Option<OpenCopy>),
+}
+
+/// The next step of a site none of whose copies is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::sites) enum Retry {
+    /// Wait for a command.
+    #[default]
+    OnCommand,
+    /// Open the copies again after a pause: what prevented it may pass.
+    Open,
+    /// Make a new copy.
+    Copy,
 }
 
 /// A follower that can be waited for and stopped.
@@ -92,16 +102,19 @@ impl Follower {
 
 impl SiteFollower {
     /// Follows the barn into the open copies until something interrupts it.
-    pub(super) async fn follow(&mut self, open: &mut OpenCopies) -> Step {
+    pub(super) async fn follow(&mut self, open: &mut OpenCopies) -> Result<Step, WriterError> {
         if open.is_empty() {
-            let pause = if self.opens_again { ROOM_INTERVAL } else { Duration::MAX };
-            return timeout(pause, self.wait()).await.unwrap_or(Step::OpenAgain);
+            return Ok(match std::mem::take(&mut self.retry) {
+                Retry::OnCommand => self.wait().await,
+                Retry::Open => timeout(ROOM_INTERVAL, self.wait()).await.unwrap_or(Step::OpenAgain),
+                Retry::Copy => Step::CopyAgain,
+            });
         }
         let own = if open.shown.is_some() { watch::Sender::default() } else { self.status.clone() };
         let shown = Follower::start(self, open.shown.as_ref(), self.status.clone());
         let (mut shown, mut building) = match (shown, Follower::start(self, open.building.as_ref(), own)) {
             (Ok(shown), Ok(building)) => (shown, building),
-            (Err(why), _) | (_, Err(why)) => return Step::Halt(why.to_string()),
+            (Err(why), _) | (_, Err(why)) => return Ok(Step::Halt(why.to_string())),
         };
         let mut updates = building.status.subscribe();
         let of_new = open.shown.as_ref().and(open.building.as_ref()).map(|_| updates.clone());
@@ -124,25 +137,32 @@ impl SiteFollower {
                     }
                     FollowEnd::Diverged(divergence) => {
                         let theirs = shown.refused_by();
-                        return self.step_after(divergence, open.shown.as_ref(), theirs).await;
+                        return Ok(self.step_after(divergence, open.shown.as_ref(), theirs).await);
                     }
-                    FollowEnd::WriterEnded => return Step::WriterEnded(open.shown.take()),
-                    FollowEnd::Stopped => return Step::ShutDown,
+                    FollowEnd::WriterEnded => {
+                        building.stop().await;
+                        let copy = self.take_shown(open);
+                        return self.step_after_writer(copy, open).await;
+                    }
+                    FollowEnd::Stopped => return Ok(Step::ShutDown),
                 },
                 end = building.ended() => {
                     shown.stop().await;
                     return match end {
                         FollowEnd::Diverged(divergence) => {
                             let theirs = building.refused_by();
-                            self.step_after(divergence, open.building.as_ref(), theirs).await
+                            Ok(self.step_after(divergence, open.building.as_ref(), theirs).await)
                         }
-                        FollowEnd::WriterEnded => Step::WriterEnded(open.building.take()),
-                        FollowEnd::Stopped => Step::ShutDown,
+                        FollowEnd::WriterEnded => {
+                            let copy = self.take_building(open);
+                            self.step_after_writer(copy, open).await
+                        }
+                        FollowEnd::Stopped => Ok(Step::ShutDown),
                     };
                 }
                 next = self.wait() => {
                     tokio::join!(shown.stop(), building.stop());
-                    return next;
+                    return Ok(next);
                 }
                 () = complete => {
                     if shown.is_running() {
@@ -156,7 +176,7 @@ impl SiteFollower {
                     let is_first = open.shown.is_none();
                     if let Err(error) = self.swap_in(open).await {
                         building.stop().await;
-                        return Step::Halt(format!("cannot swap the new copy in: {error}"));
+                        return Ok(Step::Halt(format!("cannot swap the new copy in: {error}")));
                     }
                     if is_first {
                         // Its follower reports the status of the site already, and goes on.
@@ -167,7 +187,7 @@ impl SiteFollower {
                     building.stop().await;
                     let new = building.status.borrow().clone();
                     self.status.send_modify(|status| status.continue_with(new));
-                    return Step::FollowAgain;
+                    return Ok(Step::FollowAgain);
                 }
             }
         }

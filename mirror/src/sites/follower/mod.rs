@@ -12,6 +12,7 @@
 //!   after which systemd kills. Each step is a commit, so the next start continues from it.
 
 mod completion;
+mod damage;
 mod divergence;
 mod followers;
 mod stores;
@@ -22,6 +23,7 @@ use crate::copies::{Copies, CopiesError, CopyNumber};
 use crate::follow::{FollowSettings, FollowStatus};
 use crate::give_back::HeldCopies;
 pub(super) use divergence::OwnSteps;
+pub(super) use followers::Retry;
 use followers::Step;
 use herd::clock::Clock;
 use herd::store::StoreError;
@@ -69,8 +71,8 @@ pub(super) struct SiteFollower {
     pub(super) status: watch::Sender<FollowStatus>,
     pub(super) commands: mpsc::Receiver<SiteCommand>,
     pub(super) shutdown: Shutdown,
-    /// True if no copy could be opened for a reason that may pass.
-    pub(super) opens_again: bool,
+    /// The next step while no copy is open.
+    pub(super) retry: Retry,
     /// Steps that it took without an operator.
     pub(super) own_steps: OwnSteps,
 }
@@ -81,11 +83,10 @@ impl SiteFollower {
         let mut open = OpenCopies::default();
         self.open_into(&mut open).await;
         loop {
-            let command = match self.follow(&mut open).await {
+            let command = match self.follow(&mut open).await? {
                 Step::Command(command) => command,
                 Step::FollowAgain => continue,
                 Step::CopyAgain => {
-                    self.view.change(|state| state.stopped_because = None);
                     // Nobody waits for the reply; a failure is logged.
                     let (reply, _) = oneshot::channel();
                     self.begin_copy(&mut open, reply).await;
@@ -97,7 +98,6 @@ impl SiteFollower {
                     continue;
                 }
                 Step::ShutDown => break,
-                Step::WriterEnded(copy) => return Err(self.writer_error(copy).await),
                 Step::Halt(why) => {
                     self.halt(why);
                     match self.wait_halted(&open).await {
@@ -171,7 +171,7 @@ impl SiteFollower {
         let (copies, store, view) = (self.copies.clone(), self.site.store, self.view.clone());
         let progress = report_progress(view.clone(), self.shutdown.clone());
         let shown_is_open = open.shown.is_some();
-        self.opens_again = false;
+        self.retry = Retry::OnCommand;
         self.view.change(|state| state.opening = Some(OpeningStep::first()));
         let opening = move || SiteStores::open(&copies, store, &view, shown_is_open, progress);
         let stores = tokio::task::spawn_blocking(opening).await;
@@ -190,7 +190,7 @@ impl SiteFollower {
         };
         self.count_only_here(open).await;
         if let Err(error) = started {
-            self.opens_again = error.may_pass();
+            self.retry = self.retry_after(&error);
             tracing::error!(why = %error, "failed to open the site's copy");
             self.view.change(|state| state.stopped_because = Some(format!("cannot open the copy: {error}")));
         }
@@ -268,14 +268,17 @@ impl SiteFollower {
                 send_reply(reply, Ok(number));
                 self.open_into(open).await;
             }
-            Ok(Err(error)) => send_reply(reply, Err(error)),
+            Ok(Err(error)) => {
+                (self.retry, self.own_steps.damaged_at) = (Retry::Open, None);
+                send_reply(reply, Err(error));
+            }
             Err(error) => tracing::error!(%error, "the start of a new copy was aborted"),
         }
     }
 
     /// Discards the copy that is being built, if another one is shown.
     async fn cancel_copy(&mut self, open: &mut OpenCopies, reply: CopyReply) {
-        if open.shown.is_some() {
+        if self.view.state().has_complete {
             self.close_building(open).await;
         }
         let copies = self.copies.clone();
@@ -286,22 +289,19 @@ impl SiteFollower {
     }
 
     async fn close_building(&self, open: &mut OpenCopies) {
-        if let Some(copy) = open.building.take() {
-            self.view.change(|state| (state.building, state.building_writer) = (None, None));
+        if let Some(copy) = self.take_building(open) {
             close(copy).await;
         }
     }
 
-    async fn writer_error(&self, copy: Option<OpenCopy>) -> WriterError {
-        let why = match copy {
-            Some(OpenCopy { mut thread, .. }) => match thread.join().await {
-                Some(Err(error)) => error.to_string(),
-                Some(Ok(())) => "its writer ended without a request".to_owned(),
-                None => "its writer panicked".to_owned(),
-            },
-            None => "it has no writer".to_owned(),
-        };
-        WriterError { site: self.site.name.to_string(), why }
+    fn take_shown(&self, open: &mut OpenCopies) -> Option<OpenCopy> {
+        self.view.change(|state| (state.shown, state.shown_writer) = (None, None));
+        open.shown.take()
+    }
+
+    fn take_building(&self, open: &mut OpenCopies) -> Option<OpenCopy> {
+        self.view.change(|state| (state.building, state.building_writer) = (None, None));
+        open.building.take()
     }
 }
 

@@ -1,0 +1,111 @@
+//! A damaged copy of an office whose barn is there.
+
+use crate::barn::Barn;
+use crate::{FollowedBarn, get, pair_and_follow, wait_until_copied};
+use herd::position::Position;
+use herd::store::{ApplyError, ChangeRun, Directory, JOURNAL_FILE, LOG_FILE, Store, StoreError, TABLES_FILE};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Interval between two looks at a page.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Number of bytes of a page of redb.
+const PAGE_BYTES: usize = 4_096;
+
+/// Number of animals that an office's log takes over from its journal within seconds.
+const BULK: u64 = 5_000;
+
+/// Returns the directory of a copy.
+fn copy(followed: &FollowedBarn, number: u32) -> PathBuf {
+    followed.office.state_dir().join(format!("sites/barn/copy-{number}"))
+}
+
+/// Waits until the copy is that of the barn again, under another number, and checks that the damaged one was kept.
+async fn wait_until_copied_again(followed: &FollowedBarn) {
+    let FollowedBarn { barn, office, address, client } = followed;
+    let current = office.state_dir().join("sites/barn/current");
+    let is_current = || fs::read_link(&current).is_ok_and(|copy| copy == Path::new("copy-2"));
+    office.wait_until("another copy is shown", async || is_current().then_some(())).await;
+    wait_until_copied(office, client, address, "barn", barn).await;
+    assert!(copy(followed, 1).join(LOG_FILE).exists(), "the damaged copy may be needed");
+    let verified = office.output(&["verify", "barn"]);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+}
+
+/// Catches a copy that stays closed until a person asks for another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_cannot_be_opened_is_made_again() {
+    let mut followed = pair_and_follow(20).await;
+    assert_eq!(followed.office.stop().code(), Some(0));
+    fs::write(copy(&followed, 1).join(LOG_FILE), "no log").unwrap();
+    followed.barn.scan(5);
+    followed.office.start();
+    followed.address = followed.office.address().await;
+    wait_until_copied_again(&followed).await;
+    assert_eq!(followed.office.stop().code(), Some(0));
+}
+
+/// Returns true if a copy with this log opens, and a writer that takes these changes over finds damage.
+fn ends_the_writer(place: &Path, log: &[u8], run: ChangeRun) -> bool {
+    fs::write(place.join(LOG_FILE), log).unwrap();
+    for made_again in [TABLES_FILE, JOURNAL_FILE] {
+        fs::remove_file(place.join(made_again)).ok();
+    }
+    let Ok(mut store) = Store::open_replica(&Directory::new(place).unwrap(), run.after.store) else { return false };
+    match store.apply(run) {
+        Ok(_) => matches!(store.settle(), Err(StoreError::DamagedFile { .. })),
+        Err(error) => matches!(error, ApplyError::Store(StoreError::DamagedFile { .. })),
+    }
+}
+
+/// Damages a page of a closed log in such a way that it opens, and ends the writer that takes the next changes over.
+fn damage_for_the_writer(followed: &FollowedBarn, after: Position) {
+    let log = copy(followed, 1).join(LOG_FILE);
+    let whole = fs::read(&log).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let places = |page| [5, 40, 200, 1_000].map(|offset| page + offset);
+    for at in (PAGE_BYTES..whole.len() - PAGE_BYTES).step_by(PAGE_BYTES).flat_map(places) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x04;
+        if ends_the_writer(place.path(), &damaged, followed.barn.changes_after(after)) {
+            return fs::write(&log, damaged).unwrap();
+        }
+    }
+    panic!("no page of {} ends the writer", log.display());
+}
+
+/// Catches a damaged copy of one site that ends the process, which shows all sites; and one that waits for a person.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_whose_writer_finds_damage_is_made_again_while_other_sites_are_shown() {
+    let mut followed = pair_and_follow(20).await;
+    let mut south = Barn::open("south", 2);
+    south.scan(3);
+    followed.office.run(&["add", &south.pair("office-1")]);
+    wait_until_copied(&followed.office, &followed.client, &followed.address, "south", &south).await;
+    assert_eq!(followed.office.stop().code(), Some(0));
+
+    let after = followed.barn.position();
+    followed.barn.scan(BULK);
+    damage_for_the_writer(&followed, after);
+    followed.office.start();
+    followed.address = followed.office.address().await;
+    let url = format!("https://{}/sites/south/batches/LOT1", followed.address);
+    let south_is_shown = async || get(&followed.client, &url, None).await.0 == 200;
+    followed.office.wait_until("the other site is shown", async || south_is_shown().await.then_some(())).await;
+    let watch = async {
+        while south_is_shown().await {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    };
+    tokio::select! {
+        () = watch => panic!("the other site is not shown any more\n{}", followed.office.log()),
+        () = wait_until_copied_again(&followed) => {}
+    }
+    let log = followed.office.log();
+    assert!(
+        log.contains("the copy is damaged: a new one is made, and this one is kept"),
+        "its writer has found it: {log}"
+    );
+    assert_eq!(followed.office.stop().code(), Some(0), "{}", followed.office.log());
+}
