@@ -102,7 +102,7 @@ impl CargoMutants {
     /// Makes a build of mutants cheap: nothing is debugged, and all of them share one directory.
     fn with_build(&self, mut command: Command) -> Command {
         command.env("CARGO_TARGET_DIR", self.place.join("build"));
-        command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "0");
+        command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "1");
         // Those of a run under Cargo point to this checkout.
         command.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_MANIFEST_PATH");
         command
