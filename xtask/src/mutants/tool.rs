@@ -15,6 +15,9 @@ const VERSION: &str = "27.1.0";
 const MIN_TIMEOUT_S: u64 = 60;
 /// That time as a multiple of the time of the unchanged tests. A busy machine may be that much slower for a while.
 const TIMEOUT_FACTOR: u64 = 4;
+/// Time after which a test program is killed, beyond that after which its mutant counts as hanging, in seconds. cargo-mutants sends
+/// SIGTERM, which a program ignores once one of its tests has waited for that signal.
+const KILL_AFTER_S: u64 = 5;
 /// Exit codes of cargo-mutants after a run: nothing survived, something did, or some tests did not end.
 const EXITS_AFTER_RUN: [i32; 3] = [0, 2, 3];
 
@@ -65,13 +68,16 @@ impl CargoMutants {
 
     /// Tries some mutants of a crate, of which `all` is the list, one after the other.
     pub(super) fn run(&self, name: &str, all: &[String], mutants: &[String]) -> Result<Outcomes, MutantsError> {
-        let timeout = self.time_tests(name)?;
+        let timeout_s = self.time_tests(name)?.as_secs();
         let results = self.place.join(name);
         leave_out(&results, all, mutants)?;
         let mut command = self.mutants(name);
         // In place: a copy of the tree would be built from nothing.
         command.args(["--in-place", "--iterate", "--baseline", "skip"]);
-        command.args(["--timeout", &timeout.as_secs().to_string(), "--output"]).arg(&results);
+        let killed_after_s = timeout_s + KILL_AFTER_S;
+        let runner = format!("target.'cfg(all())'.runner=['timeout','--signal=KILL','{killed_after_s}']");
+        command.arg(format!("--cargo-arg=--config={runner}"));
+        command.args(["--timeout", &timeout_s.to_string(), "--output"]).arg(&results);
         let status = command.status().map_err(|source| MutantsError::Start { command: shown(&command), source })?;
         if !status.code().is_some_and(|code| EXITS_AFTER_RUN.contains(&code)) {
             return Err(MutantsError::Command { command: shown(&command) });
