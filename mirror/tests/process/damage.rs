@@ -1,9 +1,11 @@
 //! A damaged copy of an office whose barn is there.
 
 use crate::barn::Barn;
+use crate::slow_link::{LONG, Yard};
 use crate::{FollowedBarn, get, pair_and_follow, wait_until_copied};
 use herd::position::Position;
 use herd::store::{ApplyError, ChangeRun, Directory, JOURNAL_FILE, LOG_FILE, Store, StoreError, TABLES_FILE};
+use service::harness::NarrowSettings;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -108,4 +110,25 @@ async fn a_copy_whose_writer_finds_damage_is_made_again_while_other_sites_are_sh
         "its writer has found it: {log}"
     );
     assert_eq!(followed.office.stop().code(), Some(0), "{}", followed.office.log());
+}
+
+/// Catches a new copy whose files are removed under its writer, which would go on into them and be shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canceled_copy_is_closed_first_also_when_the_complete_one_cannot_be_opened() {
+    let mut yard = Yard::new(1_000, NarrowSettings::rate(12_000)).await;
+    yard.wait_until_equal(LONG).await;
+    assert_eq!(yard.office.stop().code(), Some(0));
+    let copies = yard.office.state_dir().join("sites/barn");
+    fs::write(copies.join("copy-1").join(LOG_FILE), "no log").unwrap();
+    yard.office.start();
+    yard.address = yard.office.address().await;
+    let new = copies.join("copy-2");
+    yard.office.wait_until("a new copy is being made", async || new.exists().then_some(())).await;
+    assert!(yard.office.run(&["resync", "barn", "--cancel"]).contains("Discarded copy-2"));
+    let site = yard.site().await;
+    assert!(site["link"] == "stopped" && !new.exists(), "nothing is made against the will of the operator: {site}");
+    assert!(yard.office.run(&["resync", "barn"]).contains("copy-2"));
+    yard.wait_until_equal(LONG).await;
+    yard.office.run(&["verify", "barn"]);
+    assert_eq!(yard.office.stop().code(), Some(0), "{}", yard.office.log());
 }

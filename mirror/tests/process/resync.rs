@@ -1,13 +1,12 @@
 //! Resyncs of an office that goes on following.
 
 use crate::get;
-use crate::slow_link::Yard;
+use crate::slow_link::{LONG, Yard};
 use futures::StreamExt as _;
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
 use service::harness::{NarrowSettings, wait_until_within};
 use std::path::PathBuf;
-use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -18,8 +17,6 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 
 /// Rate at which a copy of 2,000 changes takes more than ten seconds.
 const SLOW: NarrowSettings = NarrowSettings::rate(12_000);
-/// Maximum wait for something that takes some seconds.
-const LONG: Duration = Duration::from_secs(60);
 
 /// A program that listens to the events of the office.
 struct Listener(WebSocketStream<TlsStream<TcpStream>>);

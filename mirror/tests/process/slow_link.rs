@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use service::harness::{NarrowLink, NarrowSettings, wait_until_within};
 use std::time::Duration;
 
+/// Maximum wait for something that takes some seconds.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
 /// A barn, and an office that reaches it over a narrow link only.
 pub(crate) struct Yard {
     pub(crate) barn: Barn,
