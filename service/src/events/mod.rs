@@ -30,6 +30,8 @@
 
 mod notice;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use notice::{Notice, NoticeData, notices_for};
 pub use session::{EventsError, MAX_LAG_CHANGES, SEND_TIMEOUT};

@@ -167,7 +167,7 @@ impl Session<'_> {
     /// Sends the events of the next changes. Fails if the log meanwhile grows too far ahead of the listener.
     async fn send_page(&mut self, mut head: watch::Receiver<Head>) -> Result<(), EventsError> {
         let (at, caught_up) = (self.at.sequence, self.caught_up);
-        let too_far = |head: &Head| caught_up && head.visible().0.saturating_sub(at.0) > MAX_LAG_CHANGES;
+        let too_far = |head: &Head| caught_up && lags_too_far(at, head.visible());
         let sent = tokio::select! {
             biased;
             sent = self.feed_page() => Some(sent),
@@ -211,9 +211,48 @@ impl Session<'_> {
     }
 }
 
+/// Returns true if a listener whose events ended at `at` is too far behind the change `visible`.
+fn lags_too_far(at: Sequence, visible: Sequence) -> bool {
+    visible.0.saturating_sub(at.0) > MAX_LAG_CHANGES
+}
+
 /// Returns the interval of heartbeats. The first one is due an interval after the greeting, which takes its place.
 fn heartbeat_interval() -> Interval {
     let mut interval = interval_at(Instant::now() + HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a reason that a client reads as another one, one with internal details, and one that no close frame can hold.
+    #[test]
+    fn each_end_has_the_close_code_that_the_interface_promises() {
+        let sent = Sequence(u64::MAX);
+        let damage = StoreError::DamagedFile { file: "/secret/log.redb".into(), why: "a bad page".into() };
+        let cases = [
+            (EventsError::Shutdown, 1001, CLOSE_TIMEOUT, "this process is shutting down"),
+            (EventsError::MessageReceived, 1003, CLOSE_TIMEOUT, "this stream accepts no messages"),
+            (EventsError::Store(damage), 1011, CLOSE_TIMEOUT, "the store cannot be read at the moment"),
+            (EventsError::Replaced, 1012, CLOSE_TIMEOUT, "the copy was replaced: connect again"),
+            (EventsError::TooSlow { sent }, 1013, SEND_TIMEOUT, "too slow: ask again with after=18446744073709551615"),
+        ];
+        for (end, code, timeout, reason) in cases {
+            let (within, frame) = end.close_frame().expect("an end with a close frame");
+            assert_eq!((frame.code, within, frame.reason.as_str()), (code, timeout, reason));
+            assert!(reason.len() <= 123, "{reason}");
+        }
+        let broken = EventsError::Broken(axum::Error::new(std::io::Error::other("reset")));
+        assert!(EventsError::Closed.close_frame().is_none() && broken.close_frame().is_none());
+    }
+
+    /// Catches a listener that is cut off in an ordinary burst, and one that nothing cuts off.
+    #[test]
+    fn a_listener_may_be_ten_thousand_changes_behind_and_no_more() {
+        for (at, visible, is_too_far) in [(7, 7, false), (7, 10_007, false), (7, 10_008, true), (8, 7, false)] {
+            assert_eq!(lags_too_far(Sequence(at), Sequence(visible)), is_too_far, "{at} of {visible}");
+        }
+    }
 }

@@ -14,6 +14,8 @@ mod notify_socket;
 #[cfg(test)]
 mod tests;
 mod wait;
+#[cfg(test)]
+pub(crate) mod web_socket;
 
 pub use child::{ChildProcess, command};
 pub use narrow_link::{NarrowLink, NarrowSettings};
