@@ -9,7 +9,7 @@ use clap::Parser;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::future::Future;
-use std::io::{self, StdoutLock, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -69,7 +69,7 @@ where
             };
         }
     };
-    let mut output = Output { stdout: io::stdout().lock(), is_closed: false };
+    let mut output = Output { to: io::stdout().lock(), is_closed: false };
     match run(command, &mut output) {
         _ if output.is_closed => Exit::OutputClosed.into(),
         Ok(()) => Exit::Success.into(),
@@ -82,26 +82,26 @@ where
 }
 
 /// The standard output, which remembers that its reader closed it.
-struct Output<'a> {
-    stdout: StdoutLock<'a>,
+struct Output<W> {
+    to: W,
     is_closed: bool,
 }
 
-impl Output<'_> {
+impl<W> Output<W> {
     fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
         self.is_closed |= result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
         result
     }
 }
 
-impl Write for Output<'_> {
+impl<W: Write> Write for Output<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let result = self.stdout.write(bytes);
+        let result = self.to.write(bytes);
         self.note(result)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let result = self.stdout.flush();
+        let result = self.to.flush();
         self.note(result)
     }
 }
@@ -112,4 +112,80 @@ pub fn in_runtime<T>(work: impl Future<Output = T>) -> io::Result<T> {
     let result = runtime.block_on(work);
     runtime.shutdown_timeout(RUNTIME_TIMEOUT);
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::SettingsError;
+
+    /// A command, as the programs have them.
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        settings: SettingFlags,
+    }
+
+    fn run(arguments: &[&str], result: Result<(), SettingsError>) -> ExitCode {
+        let arguments = ["program"].iter().chain(arguments).map(OsString::from);
+        main_with::<Command, _>(arguments, |_, _| result)
+    }
+
+    /// Catches a script that takes a failed command for one that is done, and the reverse.
+    #[test]
+    fn the_exit_code_tells_what_became_of_the_command() {
+        let refused = || Err(SettingsError::value("keep", "0", "1 or more"));
+        assert_eq!(run(&[], Ok(())), Exit::Success.into());
+        assert_eq!(run(&[], refused()), Exit::Usage.into());
+        assert_eq!(run(&["--help"], refused()), Exit::Success.into());
+        assert_eq!(run(&["--no-such-flag"], Ok(())), Exit::Usage.into());
+    }
+
+    /// Catches a flag that is accepted and has no effect.
+    #[test]
+    fn each_flag_is_a_setting_of_the_highest_layer() {
+        let flags = |arguments: &[&str]| {
+            let arguments = ["program"].iter().chain(arguments);
+            Command::try_parse_from(arguments).unwrap().settings.layer().to_string()
+        };
+        assert_eq!(flags(&[]), "");
+        let all = flags(&["--state-dir", "/data", "--listen", "127.0.0.1:7"]);
+        assert_eq!(all, "listen = \"127.0.0.1:7\"\nstate_dir = \"/data\"\n");
+    }
+
+    /// An output whose writes and flushes have this end.
+    struct Pipe(Option<io::ErrorKind>);
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.map_or(Ok(bytes.len()), |kind| Err(kind.into()))
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.write(&[]).map(drop)
+        }
+    }
+
+    /// Catches a message about `head`, which has had enough, and a full disk that is hidden.
+    #[test]
+    fn only_a_broken_pipe_counts_as_a_reader_that_has_enough() {
+        for (end, is_closed) in
+            [(None, false), (Some(io::ErrorKind::StorageFull), false), (Some(io::ErrorKind::BrokenPipe), true)]
+        {
+            let mut output = Output { to: Pipe(end), is_closed: false };
+            assert_eq!(output.write(b"a list").ok(), end.is_none().then_some(6));
+            assert_eq!(output.is_closed, is_closed, "{end:?}");
+            let mut output = Output { to: Pipe(end), is_closed: false };
+            assert_eq!(output.flush().is_ok(), end.is_none());
+            assert_eq!(output.is_closed, is_closed, "{end:?}");
+            output.to = Pipe(None);
+            output.write_all(b"more").unwrap();
+            assert_eq!(output.is_closed, is_closed, "it stays closed");
+        }
+    }
+
+    #[test]
+    fn a_runtime_returns_what_its_work_returns() {
+        assert_eq!(in_runtime(async { tokio::task::spawn_blocking(|| 7).await.unwrap() }).unwrap(), 7);
+    }
 }

@@ -153,6 +153,21 @@ mod tests {
         assert!(burst.is_over(18 * MIB));
     }
 
+    /// Catches a trim that waits for ever beside ordinary traffic, and one for memory that is not worth it.
+    #[test]
+    fn a_mebibyte_of_change_is_quiet_and_four_of_growth_are_a_burst() {
+        let is_over = |before: u64, now: u64| Burst { settled: 100 * MIB, last: before }.is_over(now);
+        for (before, now, expected) in [
+            (103 * MIB, 104 * MIB, true),
+            (103 * MIB - 1, 104 * MIB, false),
+            (105 * MIB, 104 * MIB, true),
+            (105 * MIB + 1, 104 * MIB, false),
+            (104 * MIB, 104 * MIB - 1, false),
+        ] {
+            assert_eq!(is_over(before, now), expected, "{before} {now}");
+        }
+    }
+
     #[test]
     fn memory_is_what_belongs_to_no_file() {
         let page = u64::try_from(rustix::param::page_size()).unwrap();
@@ -162,17 +177,23 @@ mod tests {
         }
     }
 
-    /// Catches a call that gives nothing back: glibc keeps all of this without it, because of the block at the top.
+    /// Catches a call that gives nothing back: glibc keeps all of this without it, because of the block at the top. Catches a
+    /// process that does not make the call, or outlives its shutdown.
     #[cfg(target_env = "gnu")]
-    #[test]
-    fn what_was_freed_below_a_live_block_is_given_back() {
+    #[tokio::test(start_paused = true)]
+    async fn what_was_freed_below_a_live_block_is_given_back_until_the_shutdown() {
         let blocks: Vec<Vec<u8>> = (0..64 * 1024).map(|_| vec![1; 1024]).collect();
         let top = vec![1_u8; 1024];
         drop(blocks);
         let kept = anonymous_bytes().unwrap();
-        trim_heaps();
+        let trigger = crate::lifecycle::ShutdownTrigger::default();
+        let part = tokio::spawn(give_back_free_memory(trigger.signal()));
+        tokio::time::sleep(10 * LOOK_INTERVAL).await;
         let left = anonymous_bytes().unwrap();
         assert!(kept - left > 32 * MIB, "{kept} before, {left} after");
         assert_eq!(top[0], 1);
+        assert!(!part.is_finished());
+        trigger.request();
+        part.await.unwrap();
     }
 }

@@ -204,6 +204,37 @@ mod tests {
         assert!(matches!(end.cause, Err(PartError::Aborted { name: "the server", .. })), "{end:?}");
     }
 
+    /// Catches a requested shutdown that is reported as a failure because a part saw the request first. Which one is seen
+    /// first is random, so it is tried often.
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_ends_with_the_request_is_no_failure() {
+        for _ in 0..40 {
+            let (mut parts, trigger) = parts();
+            parts.add_infallible("the server", std::future::ready(()));
+            tokio::task::yield_now().await;
+            trigger.request();
+            let end = parts.run(core(Duration::ZERO).0).await;
+            assert!(end.cause.is_ok(), "{end:?}");
+        }
+    }
+
+    /// Catches a failure of the shutdown that nobody hears of, or that a later one hides.
+    #[tokio::test(start_paused = true)]
+    async fn the_first_part_that_does_not_end_well_is_the_outcome_of_the_shutdown() {
+        let (mut parts, trigger) = parts();
+        for (name, after_s) in [("a part", 3), ("the first", 1), ("another", 2)] {
+            let shutdown = parts.shutdown();
+            parts.add(name, async move {
+                shutdown.requested().await;
+                tokio::time::sleep(Duration::from_secs(after_s)).await;
+                if after_s < 3 { Err(PartError::Ended(name)) } else { Ok(()) }
+            });
+        }
+        trigger.request();
+        let end = parts.run(core(Duration::ZERO).0).await;
+        assert!(end.cause.is_ok() && matches!(end.shutdown, Some(Err(PartError::Ended("the first")))), "{end:?}");
+    }
+
     /// Catches a supervisor that has to kill the process because a peer does not let go.
     #[tokio::test(start_paused = true)]
     async fn a_part_that_does_not_end_holds_the_process_no_longer_than_the_timeout() {

@@ -270,6 +270,52 @@ mod tests {
         assert_eq!(Exit::from(&refused), Exit::CannotListen);
     }
 
+    /// Catches a script of the packages that finds no data, and a log file that is missing without a word.
+    #[test]
+    fn the_places_are_printed_and_a_log_file_that_cannot_be_written_is_noted() {
+        let place = tempfile::tempdir().unwrap();
+        let (good, bad) = (place.path().join("log"), place.path().join("none/log"));
+        let with_log = |log_file| StartCheck { log_file, ..check_of(place.path(), 0) };
+        let printed = |check: &StartCheck<'_>| {
+            let mut out = Vec::new();
+            check.print_places(&mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let state = format!("State directory: {}\n", place.path().display());
+        assert_eq!(printed(&with_log(None)), state);
+        assert_eq!(printed(&with_log(Some(&good))), format!("{state}Log file: {}\n", good.display()));
+        assert_eq!((with_log(None).notes(), with_log(Some(&good)).notes()), (vec![], vec![]));
+        fs::write(&good, "").unwrap();
+        assert_eq!(with_log(Some(&good)).notes(), [""; 0]);
+        let [note] = with_log(Some(&bad)).notes().try_into().unwrap();
+        assert!(
+            note.starts_with("the process would start without its `log_file`: ") && note.contains("none"),
+            "{note}"
+        );
+    }
+
+    /// Catches a check by root that passes where the service fails, and a warning of that where there is no such difference.
+    #[test]
+    fn only_root_is_told_that_it_checked_the_files_of_another_user() {
+        let place = tempfile::tempdir().unwrap();
+        let notes = || check_of(place.path(), 0).notes().join("\n");
+        assert_eq!(notes(), "");
+        if geteuid().is_root() {
+            std::os::unix::fs::chown(place.path(), Some(4_711), None).unwrap();
+            assert!(notes().contains("user 4711 runs the service"), "{}", notes());
+        }
+    }
+
+    /// Catches a check that says nothing of a certificate that the server cannot use.
+    #[test]
+    fn the_operators_certificate_is_loaded() {
+        let place = tempfile::tempdir().unwrap();
+        let missing = |name: &str| Some(place.path().join(name));
+        let tls = TlsSettings { certificate: missing("barn.crt"), key: missing("barn.key") };
+        let refused = StartCheck { tls: &tls, ..check_of(place.path(), 0) }.check().unwrap_err();
+        assert!(matches!(refused, StartError::Certificate(_)) && Exit::from(&refused) == Exit::Usage, "{refused}");
+    }
+
     #[test]
     fn a_file_in_the_place_of_the_state_directory_is_refused() {
         let place = tempfile::NamedTempFile::new().unwrap();

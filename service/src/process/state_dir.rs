@@ -114,3 +114,89 @@ fn create_directory(path: &Path) -> Result<(), StateDirError> {
     let created = DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(path);
     created.map_err(|source| StateDirError::Create { path: path.into(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    const NO_TLS: TlsSettings = TlsSettings { certificate: None, key: None };
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    /// Catches secrets that other users can read, a directory of an operator whose rights are changed, and a failure that does
+    /// not name its place.
+    #[test]
+    fn the_directory_is_created_for_its_owner_and_an_existing_one_is_left_as_it_is() {
+        let place = tempfile::tempdir().unwrap();
+        let state = StateDir::new(place.path().join("deep/state"));
+        state.create().unwrap();
+        assert_eq!((mode(state.path()), mode(&place.path().join("deep"))), (0o700, 0o700));
+        fs::set_permissions(state.path(), fs::Permissions::from_mode(0o750)).unwrap();
+        state.create().unwrap();
+        assert_eq!(mode(state.path()), 0o750);
+
+        fs::write(place.path().join("file"), "").unwrap();
+        let refused = StateDir::new(place.path().join("file/state")).create().unwrap_err();
+        assert!(
+            refused.to_string().contains("file/state") && matches!(refused, StateDirError::Create { .. }),
+            "{refused}"
+        );
+        assert_eq!(Exit::from(&refused), Exit::Failure);
+    }
+
+    /// Catches a process and its commands that look for their files in different places.
+    #[test]
+    fn the_files_have_fixed_places_in_the_directory() {
+        let state = StateDir::new("/data");
+        let places = (state.path(), state.socket(), state.local_file());
+        assert_eq!(places, (Path::new("/data"), "/data/control.sock".into(), "/data/local.redb".into()));
+    }
+
+    /// Catches a start that fails because of a command of a second, and one that never ends.
+    #[tokio::test(start_paused = true)]
+    async fn a_locked_file_is_waited_for_and_not_longer_than_the_timeout() {
+        let place = tempfile::tempdir().unwrap();
+        let state = StateDir::new(place.path());
+        let held = state.open_local().unwrap();
+        let start = Instant::now();
+        assert!(matches!(state.wait_for_local().await, Err(LocalError::Locked { .. })));
+        assert_eq!(start.elapsed(), LOCKED_TIMEOUT);
+        let (opened, ()) = tokio::join!(state.wait_for_local(), async {
+            sleep(LOCKED_TIMEOUT / 2).await;
+            drop(held);
+        });
+        opened.unwrap();
+    }
+
+    /// Catches a process that gets a new key at each start, which no paired office accepts, and one that ignores the
+    /// operator's certificate.
+    #[test]
+    fn the_own_certificate_is_made_once_and_the_operators_one_is_loaded() {
+        let place = tempfile::tempdir().unwrap();
+        let state = StateDir::new(place.path());
+        let made = state.identity(&NO_TLS).unwrap();
+        assert_eq!(mode(&place.path().join(TLS_DIRECTORY)), 0o700);
+        assert_eq!(state.identity(&NO_TLS).unwrap().spki_sha256(), made.spki_sha256());
+
+        let files = made.files();
+        let own = TlsSettings { certificate: Some(files.certificate.clone()), key: Some(files.key.clone()) };
+        let other = tempfile::tempdir().unwrap();
+        let loaded = StateDir::new(other.path()).identity(&own).unwrap();
+        assert_eq!(loaded.spki_sha256(), made.spki_sha256());
+        assert!(!other.path().join(TLS_DIRECTORY).exists());
+        let missing = TlsSettings { key: Some("/nowhere/key.pem".into()), ..own };
+        assert_eq!(Exit::from(&state.identity(&missing).unwrap_err()), Exit::Usage);
+    }
+
+    /// Catches a certificate that lacks the addresses by which the machine is called.
+    #[test]
+    fn the_addresses_of_the_machine_include_its_loopback() {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        assert!(own_addresses().iter().any(|name| matches!(name, SanEntry::Ip(ip) if *ip == loopback)));
+    }
+}

@@ -201,3 +201,61 @@ impl Drop for InstalledCopy {
 fn systemctl(arguments: &[&str]) -> io::Result<Output> {
     Command::new("systemctl").arg("--no-pager").args(arguments).env("SYSTEMD_COLORS", "0").output()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::ExitStatus;
+
+    /// Catches a script that cannot tell a wrong setting from a taken port.
+    #[test]
+    fn the_code_of_a_refused_check_is_passed_on_if_it_says_what_to_do() {
+        for (status, expected) in [(1, Exit::Failure), (2, Exit::Usage), (3, Exit::Failure), (4, Exit::CannotListen)] {
+            let refused = UnitCheckError::Refused { unit: "herdlinxd.service".to_owned(), status };
+            assert_eq!(Exit::from(&refused), expected, "{status}");
+        }
+        let unit = UnitCheckError::Unit { unit: "herdlinxd.service".to_owned(), reason: "no mount".to_owned() };
+        assert_eq!(Exit::from(&unit), Exit::Failure);
+    }
+
+    #[test]
+    fn a_program_without_a_unit_is_checked_in_its_own_place() {
+        assert!(ServiceUnit::of("herdlinx-no-such-program").unwrap().is_none());
+    }
+
+    /// Returns a copy in `directory` that systemd does not know.
+    fn copy_in(directory: &Path) -> InstalledCopy {
+        let name = format!("herdlinx-test-{}.service", std::process::id());
+        InstalledCopy { unit_file: directory.join(&name), name, directory: directory.join("output") }
+    }
+
+    /// Catches a check whose findings are lost, one that never ran and is called an error of reading, and the reverse.
+    #[test]
+    fn what_the_check_printed_is_passed_on_and_nothing_if_it_did_not_run() {
+        let place = tempfile::tempdir().unwrap();
+        let copy = copy_in(place.path());
+        let passed_on = || {
+            let mut out = Vec::new();
+            copy.pass_on(&mut out).map(|()| String::from_utf8(out).unwrap())
+        };
+        assert_eq!(passed_on().unwrap(), "");
+        fs::create_dir(&copy.directory).unwrap();
+        fs::write(copy.stdout(), "The settings are good.\n").unwrap();
+        fs::write(&copy.unit_file, "[Service]").unwrap();
+        assert_eq!(passed_on().unwrap(), "The settings are good.\n");
+        fs::create_dir(copy.stderr()).unwrap();
+        passed_on().unwrap_err();
+        drop(copy);
+        assert_eq!(place.path().read_dir().unwrap().count(), 0, "the copy is removed with its output");
+    }
+
+    /// Catches an error without a reason on a machine that has no journal of the unit.
+    #[test]
+    fn the_reason_is_that_of_systemctl_if_the_journal_has_none() {
+        let place = tempfile::tempdir().unwrap();
+        let stderr = b" Job failed. See the journal.\n".to_vec();
+        let started = Output { status: ExitStatus::from_raw(0x100), stdout: Vec::new(), stderr };
+        assert_eq!(copy_in(place.path()).reason(&started), "Job failed. See the journal.");
+    }
+}
