@@ -296,3 +296,73 @@ impl Write for NightlyFile<'_> {
         self.room.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::ShutdownTrigger;
+    use std::os::unix::fs::MetadataExt as _;
+
+    /// Returns the writer of a file in `directory`, which is on another disk than the store.
+    fn nightly_file<'a>(file: &'a File, directory: &Path, limit_bytes: u64) -> NightlyFile<'a> {
+        let shutdown = ShutdownTrigger::default().signal();
+        NightlyFile {
+            room: RoomKeeper::new(file, directory, Path::new("/proc"), min_free_bytes),
+            file,
+            bytes: 0,
+            limit_bytes,
+            unsynced_bytes: 0,
+            pace: Pace { on_step: Arc::new(|_| Ok(())), shutdown, since: Instant::now() },
+        }
+    }
+
+    /// Catches a bound that is passed by a byte, and one that a file of just that size is refused for.
+    #[test]
+    fn a_file_may_fill_its_bound_and_not_pass_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = File::create(directory.path().join("north.backup.partial")).unwrap();
+        let mut to = nightly_file(&file, directory.path(), 10);
+        to.write_all(b"seven b").unwrap();
+        to.write_all(b"10.").unwrap();
+        let full = to.write(b"x").unwrap_err();
+        assert_eq!(full.kind(), ErrorKind::StorageFull);
+        assert!(full.to_string().contains("needs about 11 bytes"), "{full}");
+        assert_eq!((to.bytes, file.metadata().unwrap().len()), (10, 10));
+    }
+
+    /// Catches a kernel whose cache fills with the pages of a slow stick, and a sync for each page.
+    #[test]
+    fn a_file_is_synced_each_time_that_it_has_grown_by_a_part() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = File::create(directory.path().join("north.backup.partial")).unwrap();
+        let mut to = nightly_file(&file, directory.path(), u64::MAX);
+        let part = vec![7; 4 * 1024 * 1024];
+        to.write_all(&part[1..]).unwrap();
+        to.write_all(&part[..1]).unwrap();
+        assert_eq!(to.unsynced_bytes, SYNC_BYTES);
+        to.write_all(b"x").unwrap();
+        assert_eq!((to.unsynced_bytes, to.bytes), (1, SYNC_BYTES + 1));
+    }
+
+    /// Catches an attempt that never remembers how large its file became, and so fills the medium night after night.
+    #[test]
+    fn only_an_error_of_the_room_means_that_there_was_no_more() {
+        let written = |kind: ErrorKind| is_full(&BackupWriteError::Write { bytes: 9, source: kind.into() });
+        assert_eq!([ErrorKind::StorageFull, ErrorKind::QuotaExceeded].map(written), [true, true]);
+        assert_eq!([ErrorKind::Other, ErrorKind::ReadOnlyFilesystem].map(written), [false, false]);
+    }
+
+    /// Catches an age of a backup that is wrong by the part of a second, and a time before 1970 that is refused.
+    #[test]
+    fn a_file_keeps_the_time_of_its_proof_to_the_microsecond() {
+        let file = tempfile::tempfile().unwrap();
+        for received_at_us in [1_768_471_200_123_456, 1_768_471_200_999_999, 0, -1] {
+            let now = RawReading { received_at_us, ..RawReading::default() };
+            futimens(&file, &modified_at(now)).unwrap();
+            let found = file.metadata().unwrap();
+            let expected = (received_at_us.div_euclid(1_000_000), received_at_us.rem_euclid(1_000_000) * 1_000);
+            assert_eq!((found.mtime(), found.mtime_nsec()), expected);
+            assert_eq!(super::super::shelf::modified_us(&found), received_at_us);
+        }
+    }
+}

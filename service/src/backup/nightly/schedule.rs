@@ -125,6 +125,31 @@ mod tests {
         denver(ClockTrust::Synchronized).wait(reading(hours, synchronized), STARTED_MS, last)
     }
 
+    /// Returns the reading at 02:30, just at the start of the process.
+    fn at_hour() -> RawReading {
+        RawReading { received_at_us: THREE_AT_NIGHT_US - 1_800_000_000, ..reading(0, true) }
+    }
+
+    /// Returns the time of a backup that was verified so many microseconds before 02:30.
+    fn half_past_two(before_us: i64) -> Option<VerifyTime> {
+        Some(VerifyTime::Wall(at_hour().received_at_us - before_us))
+    }
+
+    /// Catches a clock that was never set and is trusted, and one that is not although it was set.
+    #[test]
+    fn a_clock_counts_as_set_from_the_earliest_time_on() {
+        let wait = |received_at_us, synchronized| {
+            let now = RawReading { received_at_us, synchronized, since_boot_ms: STARTED_MS };
+            let wait = |trust| denver(trust).wait(now, STARTED_MS, Some(VerifyTime::SinceBoot(STARTED_MS)));
+            [ClockTrust::Synchronized, ClockTrust::AnySet].map(|trust| wait(trust) == INTERVAL)
+        };
+        assert_eq!(wait(EARLIEST_US, true), [false, false]);
+        assert_eq!(wait(EARLIEST_US, false), [true, false]);
+        assert_eq!(wait(EARLIEST_US - 1, true), [true, true]);
+        let age = |us| VerifyTime::Wall(us).age(reading(0, true));
+        assert!(age(EARLIEST_US).is_some() && age(EARLIEST_US - 1).is_none());
+    }
+
     #[test]
     fn a_directory_without_a_backup_gets_one_at_once() {
         assert_eq!(wait(0, true, None), Duration::ZERO);
@@ -139,6 +164,9 @@ mod tests {
         assert_eq!(wait(0, true, Some(VerifyTime::SinceBoot(STARTED_MS))), 23 * HOUR + half);
         assert_eq!(wait(20, true, Some(VerifyTime::SinceBoot(STARTED_MS))), 3 * HOUR + half);
         assert_eq!(wait(24, true, Some(VerifyTime::SinceBoot(STARTED_MS))), Duration::ZERO);
+        // One of just that time is that of the night.
+        assert_eq!(denver(ClockTrust::Synchronized).wait(at_hour(), STARTED_MS, half_past_two(0)), 24 * HOUR);
+        assert_eq!(denver(ClockTrust::Synchronized).wait(at_hour(), STARTED_MS, half_past_two(1)), SETTLE_TIME);
         // The last one is of the evening, and the machine was off at 02:30.
         assert_eq!(wait(0, true, before(7)), SETTLE_TIME);
         assert_eq!(wait(1, true, before(7)), Duration::ZERO);

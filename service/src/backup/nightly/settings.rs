@@ -168,7 +168,15 @@ mod tests {
         BackupSettings::default().check().unwrap();
         assert!(with(|it| it.directory = Some("backups".into())).contains("backup.directory"));
         assert!(with(|it| it.keep = 0).contains("backup.keep"));
-        assert!(with(|it| it.max_bytes = 1).contains("backup.max_bytes"));
+        assert!(with(|it| it.keep = 1_001).contains("backup.keep"));
+        assert!(with(|it| it.max_bytes = 999_999).contains("backup.max_bytes"));
+        for (keep, max_bytes) in [(1, 1_000_000), (1_000, u64::MAX)] {
+            let directory = Some("/media/stick".into());
+            let settings = BackupSettings { directory, keep, max_bytes, ..BackupSettings::default() };
+            settings.check().unwrap();
+            assert!(!settings.is_unset());
+        }
+        assert!(BackupSettings::default().is_unset());
     }
 
     /// Catches a directory on the card itself, or one that does not exist, of which nobody hears before the card dies.

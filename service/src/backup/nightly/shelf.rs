@@ -227,7 +227,7 @@ fn look_into(path: PathBuf, reader: &Reader) -> Result<Option<ShelfFile>, Nightl
     Ok(Some(ShelfFile { path, bytes, end, modified_us, is_contained, is_sound: true }))
 }
 
-fn modified_us(metadata: &Metadata) -> i64 {
+pub(super) fn modified_us(metadata: &Metadata) -> i64 {
     metadata.mtime().saturating_mul(1_000_000).saturating_add(metadata.mtime_nsec() / 1_000)
 }
 
@@ -301,6 +301,34 @@ mod tests {
         assert_eq!(shelf.make_room(150, room(0, 900)).unwrap().len(), 2);
     }
 
+    /// Catches an estimate that fills the medium, and one so large that backups are removed for nothing.
+    #[test]
+    fn an_estimate_adds_twice_the_usual_size_for_each_new_change() {
+        let file = |bytes, sequence| ShelfFile { bytes, end: end(sequence), ..shelf(&[1], &[]).0[0].clone() };
+        for (bytes, sequence, head, expected) in [
+            (1_000, 100, 110, 1_000 + 10 * 2 * 11),
+            (1_000, 100, 100, 1_000),
+            (1_000, 100, 90, 1_000),
+            (500, 0, 1, 500 + 2 * 501),
+        ] {
+            let estimate = file(bytes, sequence).estimate_bytes(Sequence(head));
+            assert_eq!(estimate, expected + 65_536, "{bytes} {sequence} {head}");
+        }
+    }
+
+    /// Catches a person who is told to plug in a stick that is there.
+    #[test]
+    fn only_a_directory_that_does_not_exist_is_missing() {
+        let place = tempfile::tempdir().unwrap();
+        let reader = TestBarn::default().reader();
+        let none = Shelf::read(&place.path().join("none"), &reader);
+        assert!(matches!(none, Err(NightlyError::Missing(_))), "{none:?}");
+        let file = place.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let refused = Shelf::read(&file, &reader);
+        assert!(matches!(refused, Err(NightlyError::Io { doing: "read", .. })), "{refused:?}");
+    }
+
     /// Catches a name that a stick refuses, one that this module does not recognize, and a foreign file that it takes.
     #[test]
     fn names_carry_site_store_epoch_change_and_date() {
@@ -313,7 +341,15 @@ mod tests {
         assert!(is_named_after(Path::new(&name), &reader));
         let undated = file_name("north", &end, WallTime::default());
         assert!(undated.ends_with("-undated.backup") && is_named_after(Path::new(&undated), &reader), "{undated}");
-        for other in ["north.backup", "north-02020202.backup", "x-03030303-epoch1-change2-undated.backup"] {
+        for other in [
+            "north.backup",
+            "north-02020202.backup",
+            "x-03030303-epoch1-change2-undated.backup",
+            "x-02020202-epoch1-changed-undated.backup",
+            "x-02020202-epochs-change2-undated.backup",
+            "02020202-epoch1-change2-undated.backup",
+            "x-02020202-epoch1-change2-undated.log",
+        ] {
             assert!(!is_named_after(Path::new(other), &reader), "{other}");
         }
     }

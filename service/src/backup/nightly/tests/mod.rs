@@ -1,5 +1,7 @@
 //! Nightly backups of a barn in memory onto a medium that fails, by a clock that the test sets.
 
+mod room;
+
 use super::job::{NightlyStep, OnStep};
 use super::schedule::{ClockTrust, Schedule};
 use super::state::MAX_AGE;
@@ -230,24 +232,16 @@ async fn as_many_are_kept_as_the_settings_say() {
     assert_eq!(world.files().len(), 3);
 }
 
-/// Catches a bound that is passed while a backup is written, and an old backup that goes although nothing comes of it.
+/// Catches a process that makes no backups although it has a directory for them, and one that goes on after its end.
 #[tokio::test]
-async fn the_bound_on_the_room_holds_and_its_end_is_told() {
-    let mut world = World::with(400, |settings| settings.max_bytes = 1_000_000);
-    let first = world.after(Duration::ZERO).await.last.unwrap();
-    // Not checked by `BackupSettings`, and smaller than two of these.
-    world.settings.max_bytes = first.bytes * 3 / 2;
-    world.restart();
-    world.record(1);
-    let report = world.after(24 * HOUR).await;
-    assert!(failure(&report).contains("raise it, it has to hold two backups"), "{report:?}");
-    assert_eq!((change_of(&report), world.proved()), (first.change.0, vec![first.change.0]));
-
-    // The first one ever does not fit: what was written of it is gone.
-    let mut world = World::with(400, |settings| settings.max_bytes = 1_000);
-    let report = world.after(Duration::ZERO).await;
-    assert!(failure(&report).contains("`max_bytes`"), "{report:?}");
-    assert_eq!((world.files(), report.last), (vec![], None));
+async fn the_part_makes_what_is_due_until_the_shutdown() {
+    let World { nightly, gauge, trigger, place, .. } = World::new(3);
+    let part = tokio::spawn(nightly.run(trigger.signal()));
+    let verified = async || gauge.report().filter(|report| report.verified == 1);
+    crate::harness::wait_until("the first backup", verified).await.unwrap();
+    trigger.request();
+    part.await.unwrap();
+    assert_eq!(names_in(&place.path().join("stick")).len(), 1);
 }
 
 /// Catches a missing stick that is called an error of the disk, and one that is noticed only in the next night.

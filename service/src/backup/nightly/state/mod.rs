@@ -1,5 +1,8 @@
 //! State of the nightly backups, for status, health and metrics.
 
+#[cfg(test)]
+mod tests;
+
 use super::error::NightlyError;
 use super::schedule::{Schedule, VerifyTime};
 use herd::clock::{Clock, RawReading, SystemClock, iso_utc_if_set};
@@ -44,6 +47,7 @@ struct StoreState {
     failure: Option<LastFailure>,
     /// Failures since the last verified backup.
     failures_in_a_row: u32,
+    /// Time since the boot before which nothing is tried. It has passed, unless the last attempt failed.
     retry_at_ms: u64,
     verified: u64,
     failed: u64,
@@ -242,10 +246,7 @@ impl BackupStates {
         let stores = self.lock();
         let Some(state) = stores.get(site) else { return MAX_RETRY };
         let last = state.last.as_ref().map(|last| last.time);
-        let retry = match state.failures_in_a_row {
-            0 => Duration::ZERO,
-            _ => Duration::from_millis(state.retry_at_ms.saturating_sub(now.since_boot_ms)),
-        };
+        let retry = Duration::from_millis(state.retry_at_ms.saturating_sub(now.since_boot_ms));
         schedule.wait(now, state.started_ms, last).max(retry)
     }
 
