@@ -92,4 +92,18 @@ mod tests {
         write(path, |_| u64::MAX).unwrap_err().downcast::<NoRoomError>().unwrap();
         assert_eq!(file.metadata().unwrap().len(), 18);
     }
+
+    /// Catches a nightly backup that counts the room which recording needs, and one that finds none on a stick.
+    #[test]
+    fn only_a_backup_beside_the_store_leaves_the_room_that_recording_needs() {
+        let directory = tempfile::tempdir().unwrap();
+        let room = |directory: &Path, state_dir: &str, min_free: fn(u64) -> u64| {
+            room_for_backup(directory, Path::new(state_dir), min_free)
+        };
+        let beside = directory.path().to_str().unwrap();
+        assert_eq!(room(directory.path(), beside, |_| u64::MAX), Some(0));
+        assert!(room(directory.path(), beside, |_| 0) > Some(1));
+        assert!(room(directory.path(), "/proc", |_| u64::MAX) > Some(1));
+        assert_eq!(room(&directory.path().join("none"), beside, |_| 0), None);
+    }
 }

@@ -248,3 +248,30 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TargetE
     let path = path.to_owned();
     move |source| TargetError::Io { doing, path, source }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a name that is synced in another directory than its own.
+    #[test]
+    fn the_directory_of_a_bare_name_is_the_current_one() {
+        for (path, expected) in [("north.backup", "."), ("stick/north.backup", "stick"), ("/north.backup", "/")] {
+            assert_eq!(directory_of(Path::new(path)), Path::new(expected), "{path}");
+        }
+    }
+
+    /// Catches a command that removes or names the file which another one has put in the place of its own.
+    #[test]
+    fn a_name_is_that_of_the_open_file_only_while_it_names_the_file_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let file = File::create(at("a")).unwrap();
+        File::create(at("b")).unwrap();
+        std::os::unix::fs::symlink(at("a"), at("link")).unwrap();
+        let names = ["a", "b", "link", "none"].map(|name| is_at(&file, &at(name)));
+        assert_eq!(names, [true, false, false, false]);
+        std::fs::rename(at("b"), at("a")).unwrap();
+        assert!(!is_at(&file, &at("a")));
+    }
+}

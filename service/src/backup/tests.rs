@@ -4,7 +4,7 @@ use super::command::write_backup;
 use super::*;
 use crate::control::{AskError, CommandError, ControlError, DirectError};
 use crate::lifecycle::Exit;
-use herd::backup::{BackupReader, BackupSummary, copy_log, start_of};
+use herd::backup::{BackupError, BackupReader, BackupSummary, copy_log, start_of};
 use herd::clock::WallTime;
 use herd::store::Reader;
 use herd::testing::TestBarn;
@@ -165,7 +165,8 @@ fn a_partial_file_that_was_there_is_replaced_and_never_written_to() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 
     std::os::unix::fs::symlink(&other_name, &partial).unwrap();
-    assert!(backup(&mut RunningProcess::new(3), &path, true).is_err());
+    let refused = backup(&mut RunningProcess::new(3), &path, true).unwrap_err();
+    assert!(matches!(&refused, BackupCommandError::Target(TargetError::Io { doing: "open", .. })), "{refused}");
     assert_eq!(fs::read(&other_name).unwrap(), b"something of a person");
 }
 
@@ -197,7 +198,14 @@ fn a_directory_or_a_place_that_does_not_exist_is_refused_before_anything_is_aske
     let mut process = RunningProcess::new(1);
     let to_directory = backup(&mut process, directory.path(), true).unwrap_err();
     assert_eq!(Exit::from(&to_directory), Exit::Usage);
-    assert!(backup(&mut process, &directory.path().join("none/north.backup"), false).is_err());
+    fs::write(directory.path().join("file"), "").unwrap();
+    for (place, doing_what) in [("none/north.backup", "create"), ("file/north.backup", "look for")] {
+        let refused = backup(&mut process, &directory.path().join(place), false).unwrap_err();
+        let is_named =
+            matches!(&refused, BackupCommandError::Target(TargetError::Io { doing, .. }) if *doing == doing_what);
+        assert!(is_named, "{place}: {refused}");
+        assert_eq!(Exit::from(&refused), Exit::Failure);
+    }
     assert_eq!(process.arriving, 0);
 }
 
@@ -245,6 +253,24 @@ fn a_damaged_log_has_one_exit_code_whether_or_not_the_process_runs() {
     assert_eq!(exit(refused("diverged")), Exit::Refused);
     let asked = AskError::Refused(ControlError::new("log_damaged", "the log is damaged"));
     assert_eq!(exit(CommandError::Ask(asked)), Exit::Damaged);
+}
+
+/// Catches a file that a person throws away although the medium was only pulled, and a damaged one that looks like a failure
+/// that passes.
+#[test]
+fn the_exit_code_tells_a_damaged_backup_from_another_file_and_from_a_failing_medium() {
+    let after = herd::position::Sequence(1);
+    for (error, code) in [
+        (BackupError::NotABackup, Exit::Refused),
+        (BackupError::Version { found: 9 }, Exit::Refused),
+        (BackupError::Cut { offset: 9, after }, Exit::Damaged),
+    ] {
+        assert_eq!(Exit::from(&BackupCommandError::from(error)), code);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let unreadable = prove_file(directory.path(), &mut Vec::new()).unwrap_err();
+    assert!(matches!(&unreadable, BackupCommandError::Backup(BackupError::Read { .. })), "{unreadable}");
+    assert_eq!(Exit::from(&unreadable), Exit::Failure);
 }
 
 /// Catches a log that was swapped during a backup, whose parts would then be of two histories.

@@ -68,18 +68,37 @@ pub fn respond(
     now: WallTime,
     request: &BackupRequest,
 ) -> Result<BackupResponse, ControlError> {
-    let unreadable = |error: StoreError| match Exit::from(&error) {
-        Exit::Damaged => ControlError::new(LOG_DAMAGED, error.to_string()),
-        _ => ControlError::new("not_readable", error.to_string()),
-    };
     match request {
         BackupRequest::Start => Ok(BackupResponse::Start(start_of(reader, site, now))),
         BackupRequest::Run { after, end } => {
-            if reader.position_at(after.sequence).map_err(unreadable)?.as_ref() != Some(after) {
+            if reader.position_at(after.sequence).map_err(|error| unreadable(&error))?.as_ref() != Some(after) {
                 let message = "the log was replaced during the backup: begin it again";
                 return Err(ControlError::new("diverged", message));
             }
-            Ok(BackupResponse::Run(EncodedRun::new(next_run(reader, *after, *end).map_err(unreadable)?)))
+            Ok(BackupResponse::Run(EncodedRun::new(
+                next_run(reader, *after, *end).map_err(|error| unreadable(&error))?,
+            )))
         }
+    }
+}
+
+fn unreadable(error: &StoreError) -> ControlError {
+    let code = if Exit::from(error) == Exit::Damaged { LOG_DAMAGED } else { "not_readable" };
+    ControlError::new(code, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herd::store::DamagedRow;
+
+    /// Catches a damaged log that is reported as a failure which passes, and the reverse.
+    #[test]
+    fn only_damage_is_reported_as_damage() {
+        let row = DamagedRow { first: Sequence(3), last: Sequence(9) };
+        let damaged = unreadable(&StoreError::DamagedLog { row, why: "a bad page" });
+        assert!(damaged.code == "log_damaged" && damaged.message.contains("log.redb is damaged in"), "{damaged:?}");
+        let storage = StoreError::Storage { doing: "read", file: "log.redb".into(), why: "no answer".into() };
+        assert_eq!(unreadable(&storage).code, "not_readable");
     }
 }

@@ -131,8 +131,8 @@ mod tests {
     }
 
     /// Returns the time of a backup that was verified so many microseconds before 02:30.
-    fn half_past_two(before_us: i64) -> Option<VerifyTime> {
-        Some(VerifyTime::Wall(at_hour().received_at_us - before_us))
+    fn half_past_two(before_us: i64) -> VerifyTime {
+        VerifyTime::Wall(at_hour().received_at_us - before_us)
     }
 
     /// Catches a clock that was never set and is trusted, and one that is not although it was set.
@@ -165,8 +165,8 @@ mod tests {
         assert_eq!(wait(20, true, Some(VerifyTime::SinceBoot(STARTED_MS))), 3 * HOUR + half);
         assert_eq!(wait(24, true, Some(VerifyTime::SinceBoot(STARTED_MS))), Duration::ZERO);
         // One of just that time is that of the night.
-        assert_eq!(denver(ClockTrust::Synchronized).wait(at_hour(), STARTED_MS, half_past_two(0)), 24 * HOUR);
-        assert_eq!(denver(ClockTrust::Synchronized).wait(at_hour(), STARTED_MS, half_past_two(1)), SETTLE_TIME);
+        assert_eq!(denver(ClockTrust::Synchronized).wait(at_hour(), STARTED_MS, Some(half_past_two(0))), 24 * HOUR);
+        assert_eq!(denver(ClockTrust::Synchronized).wait(at_hour(), STARTED_MS, Some(half_past_two(1))), SETTLE_TIME);
         // The last one is of the evening, and the machine was off at 02:30.
         assert_eq!(wait(0, true, before(7)), SETTLE_TIME);
         assert_eq!(wait(1, true, before(7)), Duration::ZERO);
