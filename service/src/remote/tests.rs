@@ -222,6 +222,7 @@ async fn payloads_have_the_keys_of_the_original_beside_ours() {
     for (key, value) in expected.as_object().unwrap() {
         assert_eq!(&scan[key], value, "{key}");
     }
+    assert_eq!(fetch_ok(&barn, "/api/remote/payloads/9").await["data"]["id"], 9, "the latest one");
     let noise = fetch_ok(&barn, "/api/remote/payloads/5").await["data"].clone();
     assert_eq!(
         (&noise["status"], &noise["source_type"], &noise["reason"]),

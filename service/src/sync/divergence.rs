@@ -96,6 +96,26 @@ mod tests {
         }
     }
 
+    /// Catches a follower that is refused although it is right, and one that is fed although it is on another history.
+    #[test]
+    fn a_position_is_refused_unless_it_is_on_the_history_of_the_source() {
+        let reader = TestBarn::with_payloads(&["hxb:LOT1:LF1:UHF1", "hxb:LOT1:LF2:UHF2"]).reader();
+        let at = |sequence| reader.position_at(Sequence(sequence)).unwrap().unwrap();
+        for sequence in 0..=3 {
+            assert_eq!(refusing_head(&reader, &at(sequence)).unwrap(), None, "{sequence}");
+        }
+        let head = at(3);
+        for wrong in [
+            Position { sequence: Sequence(4), ..head },
+            Position { sequence: Sequence(2), ..head },
+            Position { digest: Digest([9; 32]), ..head },
+            Position { epoch: Epoch(2), ..head },
+            Position { store: StoreId([9; 16]), ..head },
+        ] {
+            assert_eq!(refusing_head(&reader, &wrong).unwrap(), Some(head), "{wrong}");
+        }
+    }
+
     fn clock() -> ClockReading {
         ClockReading { boot: 2, ..ClockReading::default() }
     }

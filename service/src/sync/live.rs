@@ -283,12 +283,31 @@ mod tests {
         let mut follower = follow(&barn);
         let first = follower.pages().await;
         assert_eq!(first.len(), MAX_UNACKNOWLEDGED_PAGES);
+        // A page ends with a row of the log.
+        let changes = usize::try_from(first[0].sequence.0).unwrap();
+        assert!((MAX_LIVE_PAGE_CHANGES * 9 / 10..=MAX_LIVE_PAGE_CHANGES).contains(&changes), "{changes}");
         assert_eq!(follower.pages().await, []);
         follower.send(&Acknowledgment { durable: first[0] });
         assert_eq!(follower.pages().await.len(), 1);
         follower.send(&Acknowledgment { durable: barn.reader().head().position });
         let end = follower.serving.await.unwrap();
         assert!(matches!(end, LiveError::NotSent(_)), "{end}");
+    }
+
+    /// Catches a source that sends empty pages to a follower that has everything.
+    #[tokio::test(start_paused = true)]
+    async fn a_follower_at_the_head_gets_no_page_until_there_is_a_change() {
+        let mut barn = TestBarn::with_payloads(&["hxb:A:LF1:UHF1"]);
+        let mut follower = follow(&barn);
+        let head = barn.reader().head().position;
+        assert_eq!(follower.pages().await, [head]);
+        follower.send(&Acknowledgment { durable: head });
+        assert_eq!(follower.pages().await, []);
+        barn.record("hxb:A:LF2:UHF2");
+        assert_eq!(follower.pages().await, [barn.reader().head().position]);
+        follower.send(&BarnHealth::default());
+        let end = follower.serving.await.unwrap();
+        assert!(matches!(end, LiveError::Unreadable(BlobError::Kind { .. })), "{end}");
     }
 
     /// Catches an office of the first release whose connection ends at a kind that it does not know, and a later one that
@@ -327,7 +346,7 @@ mod tests {
         }
         tokio::time::sleep(HEARTBEAT_INTERVAL * 2 + Duration::from_secs(4)).await;
         assert!(!follower.serving.is_finished(), "it was silent for less than 15 s");
-        let end = timeout(HEARTBEAT_INTERVAL * 2, &mut follower.serving).await;
+        let end = timeout(HEARTBEAT_INTERVAL / 2, &mut follower.serving).await;
         assert!(matches!(end.expect("at the next heartbeat").unwrap(), LiveError::Silent));
     }
 }

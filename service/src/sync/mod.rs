@@ -24,6 +24,8 @@ pub mod refusal;
 pub mod serve;
 mod socket;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 pub use stats::{ConnectionGuard, SyncCounts, SyncStats};
 

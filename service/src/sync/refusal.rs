@@ -36,6 +36,10 @@ mod tests {
         let refusal = Refusal::of(br#"{"message":"red: \u001b[31m","held":{"store":"north"}}"#);
         assert_eq!(refusal, Refusal { held: None, message: r"red: \u{1b}[31m".to_owned() });
         assert_eq!(Refusal::of(b"<html>").message, "no reason given");
+        let (store, digest) = ("53".repeat(16), "9c".repeat(32));
+        let held = format!(r#"{{"store":"{store}","epoch":1,"sequence":61,"digest":"{digest}"}}"#);
+        let refusal = Refusal::of(format!(r#"{{"message":"elsewhere","held":{held}}}"#).as_bytes());
+        assert_eq!(serde_json::to_string(&refusal.held).unwrap(), held);
         let long = format!("{{\"message\":\"{}\"}}", "x".repeat(10 * SHOWN_CHARS));
         assert_eq!(Refusal::of(long.as_bytes()).message.len(), SHOWN_CHARS);
     }

@@ -221,7 +221,40 @@ mod tests {
     use herd::change::{Change, Suppressed};
     use herd::clock::ClockReading;
     use herd::position::{Digest, Epoch, StoreId};
-    use herd::store::Changes;
+    use herd::store::{Changes, DamagedRow};
+
+    /// Catches a follower that gets JSON instead of blobs, and a program that gets the reverse.
+    #[test]
+    fn blobs_are_sent_only_if_they_are_named() {
+        let headers = |name: &'static str, values: &[&'static str]| {
+            values.iter().map(|value| (name.parse().unwrap(), value.parse().unwrap())).collect::<HeaderMap>()
+        };
+        for (accept, expected) in [
+            (&[] as &[_], false),
+            (&["*/*"], false),
+            (&["application/json"], false),
+            (&["application/vnd.herdlinx+postcard"], true),
+            (&["text/html", "application/json, application/vnd.herdlinx+postcard"], true),
+        ] {
+            assert_eq!(wants_blob(&headers("accept", accept)), expected, "{accept:?}");
+        }
+        assert_eq!(extra_blobs(&HeaderMap::new()), ExtraBlobs::default());
+        assert_eq!(extra_blobs(&headers("herdlinx-blobs", &["barn-health"])), ExtraBlobs::ALL);
+    }
+
+    /// Catches a client that learns internal details, or does not learn which changes are damaged.
+    #[test]
+    fn a_store_that_cannot_be_read_is_worth_a_retry_and_damage_of_the_log_is_named() {
+        let file = || "/secret/log.redb".to_owned();
+        let passing = ApiError::from(StoreError::Storage { doing: "read", file: file(), why: "a bad page".into() });
+        assert_eq!((passing.status.as_u16(), passing.code, passing.retry_after_s), (503, "not_readable", Some(5)));
+        assert!(!passing.message.contains("secret"), "{}", passing.message);
+        let row = DamagedRow { first: Sequence(3), last: Sequence(9) };
+        let damaged = ApiError::from(StoreError::DamagedLog { row, why: "a bad page" });
+        assert_eq!((damaged.status.as_u16(), damaged.code), (503, "log_damaged"));
+        let extra = damaged.extra.unwrap();
+        assert_eq!((&extra["first"], &extra["last"]), (&json!(3), &json!(9)));
+    }
 
     fn position(sequence: u64) -> Position {
         Position { store: StoreId([1; 16]), epoch: Epoch(1), sequence: Sequence(sequence), digest: Digest([2; 32]) }

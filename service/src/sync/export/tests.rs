@@ -4,6 +4,8 @@ use super::reader::MAX_EXPORTS;
 use super::tables::PART_BYTES;
 use crate::lifecycle::ShutdownTrigger;
 use crate::sync::OwnStore;
+use crate::sync::link::BLOB_TYPE;
+use crate::sync::query::position_text;
 use crate::sync::serve::{FULL_EXPORT_PATH, router};
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
@@ -12,10 +14,14 @@ use herd::position::Sequence;
 use herd::query::{CounterCursor, GapCursor, PayloadFilter};
 use herd::store::{Background, LOG_FILE, MemoryDisk, Reader, Store, TABLES_FILE};
 use herd::testing::{TestBarn, all_pages, page_limit};
+use herd::wire::{ExportEnd, Page, from_blob};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tower::ServiceExt as _;
+
+/// Number of parts that no export of a test has.
+const MAX_PARTS: usize = 1_000;
 
 /// Records a mix of payloads, some of them malformed: batches that open and close, merges, repairs, exports, gaps.
 fn record_mix(barn: &mut TestBarn, payloads: u64) {
@@ -47,21 +53,30 @@ struct Response {
     status: StatusCode,
     content_type: String,
     body: Body,
+    /// Number of parts that were read.
+    parts: usize,
     shutdown: ShutdownTrigger,
 }
 
+/// Requests the tables.
 async fn request(reader: Reader, query: &str) -> Response {
+    request_as("*/*", reader, query).await
+}
+
+async fn request_as(accept: &str, reader: Reader, query: &str) -> Response {
     let shutdown = ShutdownTrigger::default();
     let routes = router(Arc::new(OwnStore::new(reader, || 0)), shutdown.signal());
-    let request = Request::get(format!("{FULL_EXPORT_PATH}{query}")).body(Body::empty()).unwrap();
-    let response = routes.oneshot(request).await.unwrap();
+    let request = Request::get(format!("{FULL_EXPORT_PATH}{query}")).header(header::ACCEPT, accept);
+    let response = routes.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     let content_type = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
-    Response { status: response.status(), content_type, body: response.into_body(), shutdown }
+    Response { status: response.status(), content_type, body: response.into_body(), parts: 0, shutdown }
 }
 
 impl Response {
     /// Returns the next part, `None` at the end, or an error if the response breaks off.
     async fn part(&mut self) -> Result<Option<Vec<u8>>, axum::Error> {
+        self.parts += 1;
+        assert!(self.parts < MAX_PARTS, "the export has no end");
         let frame = self.body.frame().await.transpose()?;
         Ok(frame.map(|frame| frame.into_data().unwrap().to_vec()))
     }
@@ -170,6 +185,27 @@ async fn changes_during_an_export_add_no_entries_and_hide_none() {
     assert_eq!((&merged["id"], &merged["absorbed"]), (&json!(created_later), &json!(tag_only)));
     assert_eq!((&merged["lf"]["text"], &merged["last"]), (&json!("LFX"), &json!(absorbed_later)));
     assert_eq!((&weighed["id"], &weighed["weight_kg"]), (&json!(twin), &json!("333")));
+}
+
+/// Catches an export of the log that lacks changes and proves the contrary, one in pages that are too small to be fast, and
+/// one that begins at another change than the follower has.
+#[tokio::test]
+async fn the_log_is_exported_as_pages_and_a_proof_of_their_number() {
+    let reader = yard(1_500).reader();
+    let head = reader.head().position;
+    let half = reader.position_at(Sequence(head.sequence.0 / 2)).unwrap().unwrap();
+    let start = reader.position_at(Sequence::ZERO).unwrap().unwrap();
+    for (from, query) in [(start, String::new()), (half, format!("?{}", position_text(&half)))] {
+        let mut response = request_as(BLOB_TYPE, reader.clone(), &query).await;
+        assert_eq!((response.status, response.content_type.as_str()), (StatusCode::OK, BLOB_TYPE));
+        let page: Page = from_blob(&response.part().await.unwrap().unwrap()).unwrap();
+        assert_eq!((page.after, page.end.end, page.end.head), (from, head, head.sequence), "one page");
+        let count = head.sequence.0 - from.sequence.0;
+        assert_eq!(page.changes.len() as u64, count);
+        let end: ExportEnd = from_blob(&response.part().await.unwrap().unwrap()).unwrap();
+        assert_eq!(end, ExportEnd { count, end: head });
+        assert_eq!(response.part().await.unwrap(), None);
+    }
 }
 
 /// Catches an export that looks complete although a read failed.
