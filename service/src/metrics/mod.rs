@@ -13,6 +13,8 @@ mod process;
 mod request_times;
 mod route;
 mod stores;
+#[cfg(test)]
+mod tests;
 mod text_format;
 
 pub use families::{Families, Family, NO_LABELS};

@@ -97,6 +97,27 @@ mod tests {
     use axum::routing::get;
     use tower::ServiceExt as _;
 
+    /// Catches a failure that is counted as a success, and a method that a client makes up as a label.
+    #[test]
+    fn methods_and_statuses_have_few_labels() {
+        for (status, label) in [
+            (100, "1xx"),
+            (101, "1xx"),
+            (200, "2xx"),
+            (204, "2xx"),
+            (304, "3xx"),
+            (404, "4xx"),
+            (499, "4xx"),
+            (503, "5xx"),
+        ] {
+            assert_eq!(status_class(StatusCode::from_u16(status).unwrap()), label);
+        }
+        for (method, label) in [("GET", "GET"), ("POST", "POST"), ("PUT", "other"), ("get", "other"), ("BREW", "other")]
+        {
+            assert_eq!(method_label(&method.parse().unwrap()), label);
+        }
+    }
+
     async fn scrape(times: &RequestTimes) -> String {
         let metrics = metrics::router(vec![Box::new(times.clone())]);
         let reply = metrics.oneshot(Request::get("/metrics").body(Body::empty()).unwrap()).await.unwrap();

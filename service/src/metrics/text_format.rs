@@ -55,7 +55,8 @@ mod tests {
             "# HELP herdlinx_sync_changes Changes sent.\n# TYPE herdlinx_sync_changes counter\n",
             "# UNIT herdlinx_sync_changes changes\nherdlinx_sync_changes_total{site=\"a b\"} 3\n",
             "# HELP herdlinx_build The program.\n# TYPE herdlinx_build info\nherdlinx_build_info{program=\"x\"} 1\n",
-            "# HELP herdlinx_lag Lag.\n# TYPE herdlinx_lag gauge\nherdlinx_lag 0\n# EOF\n",
+            "# HELP herdlinx_lag Lag.\n# TYPE herdlinx_lag gauge\nherdlinx_lag 0\n",
+            "# TYPE herdlinx_bare unknown\nherdlinx_bare 7\n# EOF\n",
         );
         let expected = concat!(
             "# HELP herdlinx_sync_changes_total Changes sent.\n# TYPE herdlinx_sync_changes_total counter\n",
@@ -63,6 +64,7 @@ mod tests {
             "# HELP herdlinx_build_info The program.\n# TYPE herdlinx_build_info gauge\n",
             "herdlinx_build_info{program=\"x\"} 1\n",
             "# HELP herdlinx_lag Lag.\n# TYPE herdlinx_lag gauge\nherdlinx_lag 0\n",
+            "# TYPE herdlinx_bare untyped\nherdlinx_bare 7\n",
         );
         assert_eq!(to_text_format(page), expected);
     }

@@ -162,19 +162,4 @@ fn shell_word(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Catches a note that a program reads as a part of the list, or that keeps the list from being printed.
-    #[test]
-    fn a_note_goes_to_standard_error_behind_the_list() {
-        let list = ListRequest { limit: 1, next: None, json: false, csv: true };
-        let note = Some("`north`: connected, but the barn reports: disk: make room".to_owned());
-        let response = ShowResponse { text: "id\r\n".to_owned(), next: Some("7".to_owned()), note };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        ShowRequest::Batches(list).print(&response, &mut out, &mut err).unwrap();
-        assert_eq!(out, b"id\r\n");
-        let expected = "More: --next 7\n`north`: connected, but the barn reports: disk: make room\n";
-        assert_eq!(String::from_utf8(err).unwrap(), expected);
-    }
-}
+mod tests;

@@ -15,7 +15,7 @@ pub(super) fn render(request: &ShowRequest, reader: &Reader) -> Result<ShowRespo
     let snapshot = reader.snapshot()?;
     match request {
         ShowRequest::Change { sequence, json } => {
-            let view = snapshot.change_view(Sequence(*sequence))?.filter(|_| *sequence > 0);
+            let view = snapshot.change_view(Sequence(*sequence))?;
             let head = reader.head().position.sequence;
             let view = serde_json::to_value(view.ok_or(ShowError::NoChange { sequence: *sequence, head })?)?;
             let text = if *json { format!("{view}\n") } else { format!("{view:#}\n") };
