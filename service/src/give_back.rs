@@ -67,3 +67,45 @@ impl From<Readmitted> for GiveBackReply {
         Self { success: true, kept, duplicates: duplicates + held, not_repeated, not_repeated_count }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herd::testing::TestBarn;
+
+    /// Catches a person who is told another number than the barn holds now.
+    #[test]
+    fn a_response_counts_what_the_barn_holds_now() {
+        let row = |first, last| DamagedRow { first: Sequence(first), last: Sequence(last) };
+        for (first, last, kept) in [(5, 9, 5), (5, 5, 1)] {
+            let reply = GiveBackReply::mended(row(first, last));
+            assert_eq!((reply.success, reply.kept, reply.duplicates, reply.not_repeated_count), (true, kept, 0, 0));
+        }
+        let not_repeated = vec![Sequence(8)];
+        let done = Readmitted {
+            kept: 4,
+            duplicates: 3,
+            held: 2,
+            not_repeated,
+            not_repeated_count: 9,
+            ..Readmitted::default()
+        };
+        let text = r#"{"success":true,"kept":4,"duplicates":5,"not_repeated":[8],"not_repeated_count":9}"#;
+        assert_eq!(serde_json::to_string(&GiveBackReply::from(done)).unwrap(), text);
+    }
+
+    /// Catches an office whose order an earlier barn refuses, because it names what that barn does not know.
+    #[test]
+    fn an_order_names_the_place_only_if_a_row_is_to_be_mended() {
+        let reader = TestBarn::with_payloads(&["hxb:A:LF1:UHF1"]).reader();
+        let run = || reader.run_after(reader.position_at(Sequence::ZERO).unwrap().unwrap(), 10, 1_000).unwrap();
+        for (in_place, named) in [(false, false), (true, true)] {
+            let changes = EncodedRun::new(run());
+            let order = GiveBackOrder { author: "Ana".into(), reason: "old card".into(), changes, in_place };
+            let text = serde_json::to_string(&order).unwrap();
+            assert_eq!(text.contains("in_place"), named, "{text}");
+            assert_eq!(serde_json::from_str::<GiveBackOrder>(&text).unwrap(), order);
+            assert_eq!(order.changes.decode().unwrap().end, reader.head().position);
+        }
+    }
+}

@@ -62,6 +62,8 @@ impl From<&StoreError> for Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
+    use herd::store::{DamagedRow, LostLogError};
 
     #[test]
     fn the_exit_codes_are_stable() {
@@ -86,5 +88,30 @@ mod tests {
         let path = std::path::PathBuf::from("local.redb");
         assert_eq!(Exit::from(&LocalError::Locked { path: path.clone() }), Exit::Locked);
         assert_eq!(Exit::from(&LocalError::Damaged { path, reason: String::new() }), Exit::Damaged);
+        assert_eq!(std::process::ExitCode::from(Exit::Locked), std::process::ExitCode::from(6));
+    }
+
+    /// Catches a supervisor that restarts a process whose files need a person, and one that gives up after a passing failure.
+    #[test]
+    fn only_damage_that_a_restart_does_not_mend_has_the_code_of_damage() {
+        let (file, why) = (|| "log.redb".to_owned(), || "a bad page".to_owned());
+        let store = StoreId([1; 16]);
+        let expected = Position { store, epoch: Epoch(1), sequence: Sequence(7), digest: Digest([0; 32]) };
+        let row = DamagedRow { first: Sequence(1), last: Sequence(2) };
+        let cases = [
+            (StoreError::Locked { file: file() }, Exit::Locked),
+            (StoreError::DamagedFile { file: file(), why: why() }, Exit::Damaged),
+            (StoreError::DamagedLog { row, why: "a bad page" }, Exit::Damaged),
+            (StoreError::DamagedJournal { offset: 1, at: Sequence(1), why: "a bad page" }, Exit::Damaged),
+            (LostLogError { expected, found: None }.into(), Exit::Damaged),
+            (StoreError::ForeignJournal { journal: store, log: store }, Exit::Damaged),
+            (StoreError::MissingLog { journal: store }, Exit::Damaged),
+            (StoreError::Storage { doing: "read", file: file(), why: why() }, Exit::Failure),
+            (StoreError::Canceled { file: file() }, Exit::Failure),
+            (StoreError::Missing { place: "/data".into() }, Exit::Failure),
+        ];
+        for (error, code) in cases {
+            assert_eq!(Exit::from(&error), code, "{error}");
+        }
     }
 }

@@ -107,6 +107,12 @@ mod tests {
             let fields: Vec<_> = values.0.iter().map(|(field, value)| format!("{field}: {value}")).collect();
             self.0.lock().unwrap().push(fields.join("; "));
         }
+
+        fn on_record(&self, _: &Id, record: &Record<'_>, _: Context<'_, S>) {
+            let mut values = Values::default();
+            record.record(&mut values);
+            self.0.lock().unwrap().push(format!("later:{}", values.to_text()));
+        }
     }
 
     fn record(events: impl FnOnce()) -> Vec<String> {
@@ -134,6 +140,16 @@ mod tests {
             tracing::info!("office ready");
         });
         assert_eq!(entries, ["message: copy complete site=north", "message: office ready"]);
+    }
+
+    /// Catches a field of a span that the journal never gets, because its value was known only later.
+    #[test]
+    fn a_field_that_is_recorded_later_is_passed_on() {
+        let entries = record(|| {
+            let span = tracing::info_span!("site", site = tracing::field::Empty);
+            span.record("site", "north");
+        });
+        assert_eq!(entries, ["later: site=north"]);
     }
 
     /// Catches an event that is lost because it has no message to append to.

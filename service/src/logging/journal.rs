@@ -3,6 +3,7 @@
 use super::full_message::FullMessage;
 use rustix::fs::fstat;
 use std::io;
+use std::os::fd::AsFd;
 use tracing_journald::{Layer, Priority, PriorityMappings};
 
 /// Variable that systemd sets to `device:inode` of the stream behind stderr.
@@ -14,7 +15,7 @@ const STREAM_VARIABLE: &str = "JOURNAL_STREAM";
 /// entries of a change, and `site`, `channel` and `rssi_dbm` can be searched the same way. No event may use the name of
 /// one of the journal's own fields; a test searches the sources for that.
 pub(super) fn layer(program: &str, site: Option<&str>) -> Option<io::Result<FullMessage<Layer>>> {
-    stderr_is_the_journal().then(|| {
+    is_stream(std::env::var(STREAM_VARIABLE).ok().as_deref(), io::stderr()).then(|| {
         let layer = tracing_journald::layer()?
             .with_field_prefix(None)
             .with_syslog_identifier(program.to_owned())
@@ -34,26 +35,35 @@ const PRIORITIES: PriorityMappings = PriorityMappings {
     trace: Priority::Debug,
 };
 
-fn stderr_is_the_journal() -> bool {
-    let Ok(stream) = std::env::var(STREAM_VARIABLE) else { return false };
-    fstat(io::stderr()).is_ok_and(|stat| names_file(&stream, stat.st_dev, stat.st_ino))
-}
-
 /// Returns true if the variable names this file. A child process inherits the variable even if its stderr is redirected.
-fn names_file(stream: &str, device: u64, inode: u64) -> bool {
-    stream == format!("{device}:{inode}")
+fn is_stream(variable: Option<&str>, file: impl AsFd) -> bool {
+    variable.is_some_and(|text| fstat(file).is_ok_and(|stat| text == format!("{}:{}", stat.st_dev, stat.st_ino)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::MetadataExt as _;
 
     /// Catches a process that logs to the journal although its stderr was redirected to a file or a terminal.
     #[test]
     fn only_the_stream_of_the_variable_is_the_journal() {
-        assert!(names_file("9:4711", 9, 4711));
-        for other in ["9:4712", "8:4711", "", "9", "9:", ":4711", "9:4711 ", "0x9:4711", "9:4711:1"] {
-            assert!(!names_file(other, 9, 4711), "{other}");
+        let file = tempfile::tempfile().unwrap();
+        let (device, inode) = file.metadata().map(|found| (found.dev(), found.ino())).unwrap();
+        assert!(is_stream(Some(&format!("{device}:{inode}")), &file));
+        for other in [
+            format!("{device}:{}", inode + 1),
+            format!("{}:{inode}", device + 1),
+            String::new(),
+            device.to_string(),
+            format!("{device}:"),
+            format!(":{inode}"),
+            format!("{device}:{inode} "),
+            format!("0x{device}:{inode}"),
+            format!("{device}:{inode}:1"),
+        ] {
+            assert!(!is_stream(Some(&other), &file), "{other}");
         }
+        assert!(!is_stream(None, &file));
     }
 }

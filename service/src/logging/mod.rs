@@ -151,6 +151,17 @@ impl Filter {
 mod tests {
     use super::*;
 
+    /// Catches a level of the settings that is another one in the filter, or none.
+    #[test]
+    fn each_level_has_the_name_of_the_settings() {
+        let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
+        for level in levels {
+            assert_eq!(serde_json::to_value(level).unwrap(), level.name());
+            assert_eq!(Filter::new(None, level.name()).filter.to_string(), level.name());
+        }
+        assert_eq!(LogLevel::default().name(), DEFAULT_LOG);
+    }
+
     /// Catches a typo in `RUST_LOG` that silences the log.
     #[test]
     fn an_invalid_filter_is_reported_and_replaced() {

@@ -118,6 +118,7 @@ impl Write for RotatingFile {
 mod tests {
     use super::*;
     use std::fs::{metadata, read_dir, read_to_string};
+    use tokio::sync::Mutex;
 
     fn line(n: usize) -> String {
         format!("line {n:04}\n")
@@ -143,9 +144,41 @@ mod tests {
         assert_eq!(read_to_string(log.numbered(1)).unwrap(), (20..30).map(line).collect::<String>());
     }
 
+    /// Catches a path that means another file after a start elsewhere, or no file.
+    #[test]
+    fn a_log_file_has_an_absolute_path_and_a_name() {
+        assert!(is_log_file(Path::new("/var/log/barn.log")));
+        for path in ["", "barn.log", "./barn.log", "/", "/var/log/", "/var/log/.."] {
+            assert!(!is_log_file(Path::new(path)), "{path}");
+        }
+    }
+
+    /// Has one test at a time reopen log files: a request is for all of a process.
+    static REOPENING: Mutex<()> = Mutex::const_new(());
+
+    /// Catches a process that SIGHUP ends, and one whose log goes on in the file that `logrotate` moved away.
+    #[tokio::test]
+    async fn sighup_has_the_log_go_on_in_the_file_of_its_name() {
+        let _alone = REOPENING.lock().await;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let mut log = RotatingFile::with_limit(&path, 100_000).unwrap();
+        crate::lifecycle::reopen_log_on_hangup().unwrap();
+        for _ in 0..2 {
+            rename(&path, directory.path().join("moved")).unwrap();
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::HUP).unwrap();
+            let is_reopened = async || {
+                log.write_all(b"line\n").unwrap();
+                path.exists().then_some(())
+            };
+            crate::harness::wait_until("a file of its name", is_reopened).await.unwrap();
+        }
+    }
+
     /// Catches a log that goes on in a file that was moved away.
     #[test]
     fn a_reopened_log_goes_on_in_the_file_of_its_name() {
+        let _alone = REOPENING.blocking_lock();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         let mut log = RotatingFile::with_limit(&path, 100).unwrap();
@@ -190,6 +223,19 @@ mod tests {
         assert_eq!(read_all(&log), (0..26).map(line).collect::<String>());
     }
 
+    /// Catches lines that are overwritten because an older file could not be moved out of their way.
+    #[test]
+    fn the_full_file_grows_while_an_older_one_cannot_be_renamed() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = RotatingFile::with_limit(&directory.path().join("log"), 100).unwrap();
+        std::fs::create_dir_all(log.numbered(3).join("full")).unwrap();
+        for n in 0..45 {
+            log.write_all(line(n).as_bytes()).unwrap();
+        }
+        assert_eq!(read_all(&log), (0..45).map(line).collect::<String>());
+        assert_eq!(read_to_string(log.numbered(0)).unwrap(), (20..45).map(line).collect::<String>());
+    }
+
     /// Catches a long line that is cut, or that no file ever accepts.
     #[test]
     fn a_line_over_the_limit_is_written_whole_to_its_own_file() {
@@ -200,5 +246,8 @@ mod tests {
             log.write_all(text.as_bytes()).unwrap();
         }
         assert_eq!(read_to_string(log.numbered(1)).unwrap(), oversized);
+        let mut log = RotatingFile::with_limit(&directory.path().join("other"), 100).unwrap();
+        log.write_all(oversized.as_bytes()).unwrap();
+        assert!(!log.numbered(1).exists(), "an empty file is not set aside");
     }
 }

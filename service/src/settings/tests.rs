@@ -186,6 +186,57 @@ fn invalid_toml_is_refused_with_its_line_and_a_missing_file_with_its_path() {
     assert!(text.contains("/nowhere/barn.toml"), "{text}");
 }
 
+/// Catches a file that fills the memory, one of the largest size that is refused, and the mark that an editor of Windows puts
+/// in front.
+#[test]
+fn a_file_may_have_a_mebibyte_and_a_byte_order_mark() {
+    let of_bytes = |bytes: usize| {
+        let beginning = "\u{feff}name = 'a'\n#";
+        format!("{beginning}{}", " ".repeat(bytes - beginning.len()))
+    };
+    assert_eq!(settings(&of_bytes(1024 * 1024), &[], "").unwrap().name, "a");
+    assert!(refusal(&of_bytes(1024 * 1024 + 1), &[], "").contains("larger than 1048576 bytes"));
+}
+
+/// Catches an error that names the line of a value which a variable has replaced.
+#[test]
+fn a_variable_that_replaces_a_table_is_the_origin_of_all_in_it() {
+    let text = refusal("[limits]\nfly = true\n", &[("HERDLINX_LIMITS", "{ fly = 2 }")], "");
+    assert!(text.contains("`limits.fly` (environment variable HERDLINX_LIMITS)"), "{text}");
+}
+
+/// Catches settings of both programs that one of them accepts and cannot use.
+#[test]
+fn settings_of_both_programs_are_refused_by_name() {
+    let name = |checked: Result<(), SettingsError>| match checked {
+        Err(SettingsError::Value { key, .. }) => key,
+        other => format!("{other:?}"),
+    };
+    let good = "Ok(())";
+    for (path, expected) in [("/data", good), ("data", good), ("", "state_dir")] {
+        assert_eq!(name(check_state_dir(path.as_ref())), expected, "{path}");
+    }
+    for (path, expected) in [(None, good), (Some("/data/log"), good), (Some("log"), "log_file")] {
+        assert_eq!(name(check_log_file(path.map(str::as_ref))), expected, "{path:?}");
+    }
+    for (certificate, key, expected) in
+        [(true, true, good), (false, false, good), (true, false, "tls"), (false, true, "tls")]
+    {
+        let file = |is_set: bool| is_set.then(|| "/data/pem".into());
+        let tls = TlsSettings { certificate: file(certificate), key: file(key) };
+        assert_eq!(name(tls.check()), expected);
+        assert_eq!((tls.files().is_some(), tls.is_unset()), (certificate && key, !certificate && !key));
+    }
+}
+
+/// Catches a process that does not see its environment.
+#[test]
+fn the_environment_is_that_of_the_process() {
+    let (found, expected) = (environment().collect::<Vec<_>>(), std::env::var("PATH").unwrap());
+    assert!(found.contains(&("PATH".to_owned(), expected)));
+    assert_eq!(found.len(), std::env::vars_os().count());
+}
+
 /// Catches a mistyped variable that is silently ignored.
 #[test]
 fn a_variable_without_a_key_or_inside_a_single_value_is_refused() {

@@ -152,5 +152,10 @@ mod tests {
         assert_eq!(start(&failed_starts), 0);
         let nowhere = FailedStarts::in_directory(&directory.path().join("none"));
         assert_eq!([start(&nowhere), start(&nowhere)], [0, 0]);
+        assert_eq!(nowhere.take().unwrap(), 0, "no count is no failure");
+        fs::create_dir(directory.path().join("none")).unwrap();
+        fs::create_dir(&nowhere.file).unwrap();
+        assert!(nowhere.take().is_err());
+        assert_eq!([start(&nowhere), start(&nowhere)], [0, 0]);
     }
 }

@@ -95,6 +95,38 @@ async fn a_status_is_sent_only_when_it_has_changed() {
     assert_eq!(sent, (1..5).map(|n| Notification::Status(format!("minute {n}"))).collect::<Vec<_>>());
 }
 
+/// Catches a process that its supervisor takes for one that starts for ever, that hangs, or that ends by itself.
+#[tokio::test(start_paused = true)]
+async fn the_supervisor_is_told_of_ready_alive_and_stopping() {
+    let (supervisor, log) = recording_supervisor();
+    let trigger = ShutdownTrigger::default();
+    let answered = |_| std::future::ready(Vec::new());
+    let report = |supervisor, watchdog| {
+        let status = || "healthy".to_owned();
+        tokio::spawn(report_until_shutdown(supervisor, watchdog, status, answered, trigger.signal()))
+    };
+    let reports = [report(supervisor.clone(), Some(WATCHDOG)), report(Supervisor::none(), Some(WATCHDOG))];
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert!(reports.iter().all(|report| !report.is_finished()));
+    trigger.request();
+    for report in reports {
+        report.await.unwrap();
+    }
+    let sent: Vec<_> = log.lock().unwrap().drain(..).map(|(_, notification)| notification).collect();
+    let alive = vec![Notification::Alive; 3];
+    let ready = Notification::Ready { status: "healthy".into() };
+    assert_eq!(sent, [vec![ready.clone()], alive, vec![Notification::Stopping]].concat());
+
+    // Without a watchdog, nothing is probed.
+    let trigger = ShutdownTrigger::default();
+    trigger.request();
+    report_until_shutdown(supervisor.clone(), None, String::new, answered, trigger.signal()).await;
+    let first = Notification::Ready { status: String::new() };
+    let sent: Vec<_> = log.lock().unwrap().iter().map(|(_, notification)| notification.clone()).collect();
+    assert_eq!(sent, [first, Notification::Stopping]);
+    assert!(supervisor.is_present() && !Supervisor::none().is_present());
+}
+
 /// Catches a slow opening that the supervisor kills, and an opening that delays a shutdown.
 #[test]
 fn an_opening_asks_for_time_and_reports_its_progress_until_the_shutdown() {

@@ -74,3 +74,6 @@ fn progress_text(Progress { phase, done, of }: Progress) -> String {
     };
     format!("{phase}: {done} of {of}")
 }
+
+#[cfg(test)]
+mod tests;
