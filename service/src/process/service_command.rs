@@ -109,3 +109,73 @@ fn check_settings(settings: &impl ServiceSettings, out: &mut dyn Write) -> Resul
     }
     Ok(writeln!(out, "The settings are good.")?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{SettingsError, TlsSettings};
+    use std::fs;
+    use std::net::Ipv4Addr;
+    use std::path::{Path, PathBuf};
+
+    const NO_TLS: TlsSettings = TlsSettings { certificate: None, key: None };
+
+    /// Settings of a service in a directory.
+    struct Settings {
+        state_dir: PathBuf,
+        log_file: PathBuf,
+    }
+
+    impl Settings {
+        fn new(place: &Path) -> Self {
+            Self { state_dir: place.join("state"), log_file: place.join("log") }
+        }
+    }
+
+    impl ServiceSettings for Settings {
+        fn log(&self) -> ServiceLog<'_> {
+            ServiceLog { program: "test", site: None, level: LogLevel::Error, file: Some(&self.log_file) }
+        }
+
+        fn start_check(&self) -> StartCheck<'_> {
+            let listen = (Ipv4Addr::LOCALHOST, 0).into();
+            StartCheck { state_dir: &self.state_dir, files: &[], log_file: Some(&self.log_file), listen, tls: &NO_TLS }
+        }
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    enum Error {
+        #[error(transparent)]
+        Command(#[from] ServiceCommandError),
+        #[error(transparent)]
+        Settings(#[from] SettingsError),
+    }
+
+    fn check(settings: Settings) -> (Result<(), Error>, String) {
+        let mut out = Vec::new();
+        let load = || Ok::<_, SettingsError>(settings);
+        let checked = check_service("herdlinx-no-such-program", false, load, &mut out);
+        (checked, String::from_utf8(out).unwrap())
+    }
+
+    /// Catches a check that passes without a look, and one that hides what it found.
+    #[test]
+    fn a_check_prints_the_places_the_notes_and_its_result() {
+        let place = tempfile::tempdir().unwrap();
+        let (checked, text) = check(Settings::new(place.path()));
+        checked.unwrap();
+        let shown = place.path().display();
+        let places = format!("State directory: {shown}/state\nLog file: {shown}/log\n");
+        assert_eq!(text, format!("{places}The settings are good.\n"));
+
+        let log_file = place.path().join("none/log");
+        let (checked, text) = check(Settings { log_file, ..Settings::new(place.path()) });
+        checked.unwrap();
+        assert!(text.contains("\nNote: the process would start without its `log_file`: "), "{text}");
+
+        fs::write(place.path().join("state"), "").unwrap();
+        let (checked, text) = check(Settings::new(place.path()));
+        assert!(matches!(checked, Err(Error::Command(ServiceCommandError::Start(_)))), "{text}");
+        assert!(!text.contains("good"), "{text}");
+    }
+}
