@@ -1,4 +1,4 @@
-//! What the state says after attempts, by a clock that the test moves.
+//! The state after each kind of attempt, by a clock that the test moves.
 
 use super::super::schedule::ClockTrust;
 use super::*;
