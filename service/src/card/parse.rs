@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 const SECRETS: [(&str, &str); 3] = [("wifi", "password"), ("office", "api_key"), ("office", "pairing_code")];
 
 /// Maximum number of SSH keys.
-pub(super) const MAX_SSH_KEYS: usize = 16;
+const MAX_SSH_KEYS: usize = 16;
 
 /// Values and mistakes of a file.
 #[derive(Clone, Debug, Default)]

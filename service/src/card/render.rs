@@ -40,11 +40,9 @@ impl CardFile {
     }
 }
 
-/// Returns the key of a line that shows a key with an example.
+/// Returns the key of a line that shows a key with an example. Other text is no key of the file, and has no value.
 fn example_key(line: &str) -> Option<&str> {
-    let (key, _) = line.strip_prefix('#')?.split_once(" = ")?;
-    (!key.is_empty() && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'))
-        .then_some(key)
+    line.strip_prefix('#')?.split_once(" = ").map(|(key, _)| key)
 }
 
 fn text(value: Option<&String>) -> Option<Value> {

@@ -1,7 +1,9 @@
 //! Files as people write them, and what each one yields.
 
+mod limits;
+mod lines;
+
 use super::*;
-use crate::card::parse::MAX_SSH_KEYS;
 use proptest::prelude::*;
 
 const GOOD: &str = include_str!("broken/good.toml");
@@ -72,8 +74,12 @@ fn every_encoding_and_line_end_gives_the_same_reading() {
             }
         }
     }
-    let bare: Vec<u8> = GOOD.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert_eq!(CardText::decode(&bare).unwrap().text, GOOD);
+    for (encoding, bytes) in
+        [(Encoding::Utf16Le, u16::to_le_bytes as fn(u16) -> [u8; 2]), (Encoding::Utf16Be, u16::to_be_bytes)]
+    {
+        let bare: Vec<u8> = GOOD.encode_utf16().flat_map(bytes).collect();
+        assert_eq!(CardText::decode(&bare).unwrap(), CardText { text: GOOD.to_owned(), encoding }, "without a mark");
+    }
 }
 
 /// Catches bytes that are no text and are read as one, or that are refused without a line.
@@ -83,8 +89,6 @@ fn what_is_no_text_is_refused() {
     for bytes in [&b"\xff\xfeA"[..], b"\xff\xfe\x00\xd8", b"PK\x03\x04\x00\x00"] {
         assert_eq!(CardText::decode(bytes).unwrap_err(), CardMistake::of_file(CardError::NotText), "{bytes:?}");
     }
-    let large = CardText::decode(&vec![b'#'; MAX_CARD_FILE_BYTES + 1]).unwrap_err();
-    assert_eq!(large, CardMistake::of_file(CardError::TooLarge { max_kib: MAX_CARD_FILE_BYTES / 1024 }));
 }
 
 /// Catches a secret that stays on the card, and blanking that changes anything else.
@@ -144,6 +148,8 @@ fn a_rendered_file_is_read_back_as_it_was() {
     assert_eq!(reading.file, file);
     let code = herd::pairing::PairingCode::generate(&mut herd::randomness::SeededRandomness::new(1)).unwrap();
     let prepared = CardFile {
+        log_server: Some("https://logs.example.com:19532".into()),
+        wifi: file.wifi.map(|wifi| CardWifi { password: Some(CardSecret::Blank), ..wifi }),
         pairing_code: Some(CardSecret::Given(code.to_string())),
         ssh_keys: vec![file.ssh_keys[0].clone(), file.ssh_keys[0].replace("farm", "vet")],
         backup: Some(toml::toml! { directory = "/media/stick/herdlinx" at = "23:05" keep = 3 }),
@@ -169,8 +175,6 @@ fn ssh_keys_are_checked_as_a_whole() {
     ] {
         assert!(check_ssh_key(bad).is_err(), "{bad}");
     }
-    let many = format!("[ssh]\nkey = [{}]\n", format!("\"{good}\",").repeat(MAX_SSH_KEYS + 1));
-    assert_eq!(read(&many).mistakes.len(), 1);
 }
 
 #[test]
@@ -180,6 +184,8 @@ fn host_names_are_valid_labels() {
         ("  Pen_4 / east-side!", "herdlinx-pen-4-east-side"),
         ("牧場", "herdlinx"),
         ("Müller", "herdlinx-m-ller"),
+        (&format!("{} b", "a".repeat(53)), &format!("herdlinx-{}", "a".repeat(53))),
+        (&"a".repeat(64), &format!("herdlinx-{}", "a".repeat(54))),
     ] {
         assert_eq!(site_host_name(site), name);
     }
@@ -194,8 +200,6 @@ fn values_out_of_their_rules_are_refused() {
         (check_host, "two hosts"),
         (check_host, "-a"),
         (check_host, ""),
-        (check_network, "123456789012345678901234567890123"),
-        (check_password, "1234567"),
         (check_password, &"x".repeat(64)),
         (values::check_time_zone, "../../etc/passwd"),
         (values::check_time_zone, "/UTC"),
