@@ -76,8 +76,7 @@ pub fn ask<Q: Request>(path: &Path, request: &Q) -> Result<Q::Response, AskError
     })?;
     stream.write_all(line.as_bytes()).map_err(no_response)?;
     let mut response = Vec::new();
-    let limit = MAX_RESPONSE_BYTES as u64 + 1;
-    BufReader::new(stream).take(limit).read_until(b'\n', &mut response).map_err(no_response)?;
+    BufReader::new(stream).take(MAX_RESPONSE_BYTES as u64).read_until(b'\n', &mut response).map_err(no_response)?;
     if response.is_empty() {
         return Err(no_response(ErrorKind::UnexpectedEof.into()));
     }
@@ -107,11 +106,35 @@ pub(crate) fn listening_user(path: &Path) -> Option<u32> {
 
 /// Returns true if a process listens at `path`.
 pub(super) fn is_listening(path: &Path) -> io::Result<bool> {
-    match connect(path) {
-        Ok(_) => Ok(true),
+    is_answered(connect(path).map(drop))
+}
+
+/// Returns true if a process is at the other end of an attempt to connect.
+fn is_answered(connected: io::Result<()>) -> io::Result<bool> {
+    match connected {
+        Ok(()) => Ok(true),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(false),
         // A full queue belongs to a process.
         Err(error) if error.kind() == ErrorKind::TimedOut => Ok(true),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a process that is pushed off its socket because it is busy, or because nobody may look.
+    #[test]
+    fn a_socket_that_is_busy_is_listened_on_and_one_that_cannot_be_tried_is_an_error() {
+        assert!(is_answered(Ok(())).unwrap());
+        for (kind, is_listening) in [
+            (ErrorKind::NotFound, Some(false)),
+            (ErrorKind::ConnectionRefused, Some(false)),
+            (ErrorKind::TimedOut, Some(true)),
+            (ErrorKind::PermissionDenied, None),
+        ] {
+            assert_eq!(is_answered(Err(kind.into())).ok(), is_listening, "{kind}");
+        }
     }
 }

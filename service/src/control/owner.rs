@@ -144,6 +144,18 @@ mod tests {
         assert!(matches!(refused, OwnerError::RunByRoot { uid: STRANGER, .. }));
     }
 
+    /// Catches a service that runs as root because nobody could look whose files they are.
+    #[test]
+    fn a_directory_whose_owner_cannot_be_read_is_refused() {
+        if !geteuid().is_root() {
+            println!("SKIPPED: only root asks for the owner");
+            return;
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let refused = refuse_root_on(&file.path().join("below")).unwrap_err();
+        assert!(matches!(refused, OwnerError::Unknown { .. }), "{refused}");
+    }
+
     #[test]
     fn a_missing_directory_has_no_owner() {
         let place = tempfile::tempdir().unwrap();

@@ -34,3 +34,21 @@ impl Place {
         Ok(Self { path: path.to_path_buf(), address: SocketAddrUnix::new(&short)?, _directory: directory })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a path that the kernel would take and that goes the long way, or the other way round.
+    #[test]
+    fn a_path_goes_through_its_directory_only_if_it_is_too_long_for_the_kernel() {
+        let dir = tempfile::tempdir().unwrap();
+        let path_of = |bytes: usize| dir.path().join("s".repeat(bytes - dir.path().as_os_str().len() - 1));
+        for (bytes, is_direct) in [(60, true), (107, true), (108, false)] {
+            let (path, place) = (path_of(bytes), Place::of(&path_of(bytes)).unwrap());
+            assert_eq!((place.path.as_path(), path.as_os_str().len()), (path.as_path(), bytes));
+            let address = place.address.path_bytes().unwrap();
+            assert_eq!(address.starts_with(b"/proc/self/fd/"), !is_direct, "{bytes}");
+        }
+    }
+}

@@ -110,6 +110,35 @@ async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
     send(&process.path, echo("")).await.unwrap();
 }
 
+/// Catches a process that takes the socket of its successor with it.
+#[tokio::test]
+async fn a_process_that_ends_leaves_the_socket_of_another_one_alone() {
+    let first = start();
+    std::fs::remove_file(&first.path).unwrap();
+    let second = start_in(first.dir, first.path);
+    first.trigger.request();
+    first.serving.await.unwrap();
+    send(&second.path, echo("")).await.unwrap();
+}
+
+/// Catches a listener whose user is made up.
+#[tokio::test]
+async fn the_user_of_a_listener_is_that_of_its_process_and_none_without_one() {
+    let process = start();
+    assert_eq!(listening_user(&process.path), Some(rustix::process::geteuid().as_raw()));
+    assert_eq!(listening_user(&process.dir.path().join("none")), None);
+}
+
+/// Catches a reason of the operating system that another one hides.
+#[tokio::test]
+async fn a_directory_beside_the_socket_is_named_as_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join(format!("control.{}.new", std::process::id()))).unwrap();
+    let refused = listen(&dir.path().join(SOCKET_NAME), test_handler(), ShutdownTrigger::default().signal()).map(drop);
+    let Err(ListenError::Io { source, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::IsADirectory);
+}
+
 #[tokio::test]
 async fn a_file_in_place_of_the_socket_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
@@ -149,8 +178,52 @@ async fn a_malformed_request_is_refused_and_not_quoted() {
             "{bytes:?}: {response:?}"
         );
     }
-    let long = echo(&"x".repeat(MAX_REQUEST_BYTES));
-    assert!(matches!(send(&process.path, long).await, Err(AskError::TooLong)));
+    for (line, reason) in [(&b"{\n"[..], "not JSON"), (b"\"fly\"\n", "another version"), (b"\"hang\"", "one line of")] {
+        let error = decode_request::<TestRequest>(line).unwrap_err();
+        assert!(error.message.contains(reason), "{error}");
+    }
+    assert_eq!(send_raw(&process.path, Vec::new()).await, None, "a probe is answered");
+}
+
+/// Catches a request or a response that is cut, or refused although it fits.
+#[tokio::test]
+async fn a_request_of_64_kib_and_a_response_of_1_mib_are_the_longest() {
+    let process = start();
+    let of_bytes = |bytes: usize| echo(&"x".repeat(bytes - "{\"echo\":{\"text\":\"\"}}\n".len()));
+    assert!(send(&process.path, of_bytes(65_536)).await.is_ok());
+    assert!(matches!(send(&process.path, of_bytes(65_537)).await, Err(AskError::TooLong)));
+
+    let text_of = |bytes: usize| "x".repeat(bytes - "{\"ok\":\"\"}\n".len());
+    let longest = encode_response(Ok(text_of(1_048_576)));
+    assert_eq!((longest.len(), decode_response(longest.as_bytes())), (1_048_576, Some(Ok(text_of(1_048_576)))));
+    let cut = decode_response::<String>(encode_response(Ok(text_of(1_048_577))).as_bytes());
+    assert!(matches!(&cut, Some(Err(error)) if error.code == "response_too_long"), "{cut:?}");
+    let listener = std::os::unix::net::UnixListener::bind(process.dir.path().join("longest")).unwrap();
+    let answering = spawn_blocking(move || listener.accept().unwrap().0.write_all(longest.as_bytes()));
+    assert_eq!(send(&process.dir.path().join("longest"), echo("")).await.unwrap(), text_of(1_048_576));
+    answering.await.unwrap().unwrap();
+}
+
+/// Catches a script that takes a stuck process, or one of another version, for one that does not run.
+#[tokio::test]
+async fn a_process_that_answers_nothing_or_something_else_is_there_and_no_peer() {
+    use crate::lifecycle::Exit;
+    for (answer, is_silent) in [("", true), ("hello\n", false), ("{\"ok\":7}\n", false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(SOCKET_NAME);
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let answering = spawn_blocking(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            std::io::BufRead::read_line(&mut std::io::BufReader::new(&stream), &mut String::new()).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        let error = send(&path, echo("")).await.unwrap_err();
+        let found = matches!(error, AskError::NoResponse { .. } if is_silent)
+            || matches!(error, AskError::Unreadable { .. } if !is_silent);
+        assert!(found && Exit::from(&error) == Exit::NoPeer, "{answer}: {error}");
+        answering.await.unwrap();
+    }
+    assert_eq!(Exit::from(&AskError::Refused(ControlError::failed("no"))), Exit::Refused);
 }
 
 #[tokio::test]
