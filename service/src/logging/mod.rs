@@ -7,6 +7,8 @@
 
 mod full_message;
 mod journal;
+#[cfg(test)]
+pub(crate) mod recorder;
 mod rotating_file;
 
 pub use rotating_file::{LOG_FILE_RULE, MAX_FILE_BYTES, MAX_FILES, is_log_file, reopen_log_file};

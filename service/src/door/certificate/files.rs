@@ -92,3 +92,39 @@ pub(super) fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), Certif
     let dir = path.parent().unwrap_or(Path::new("/"));
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(write_error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logging::recorder::LogRecorder;
+    use std::fs::{Permissions, set_permissions};
+
+    /// Catches a key that others read and nobody is told, and a warning about one that is well kept.
+    #[test]
+    fn only_a_key_that_others_can_read_is_warned_about() {
+        let (log, _recording) = LogRecorder::start();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (mode, warns) in
+            [(0o600, false), (0o400, false), (0o733, false), (0o640, true), (0o604, true), (0o644, true)]
+        {
+            set_permissions(file.path(), Permissions::from_mode(mode)).unwrap();
+            warn_if_others_can_read(file.path());
+            let messages = log.take();
+            assert_eq!(messages.len(), usize::from(warns), "{mode:o}: {messages:?}");
+            assert!(
+                messages.iter().all(|it| it.starts_with("WARN other users can read the private key")),
+                "{messages:?}"
+            );
+        }
+    }
+
+    /// Catches a write that fails for a reason that another one hides.
+    #[test]
+    fn what_stands_in_the_way_of_a_write_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("key.pem.new")).unwrap();
+        let error = write(&dir.path().join("key.pem"), b"", 0o600).unwrap_err();
+        let CertificateError::Write { source, .. } = error else { panic!("{error}") };
+        assert_eq!(source.kind(), ErrorKind::IsADirectory);
+    }
+}

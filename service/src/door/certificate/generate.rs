@@ -69,7 +69,7 @@ pub(super) fn write_certificate(
     let key = existing_key(files)?;
     let at = |seconds: i64| date_time_ymd(1970, 1, 1) + Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
     let mut params = CertificateParams::default();
-    params.subject_alt_names = all_names(names).into_iter().filter_map(san_type).collect();
+    params.subject_alt_names = all_names(host_name(), names).into_iter().filter_map(san_type).collect();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, host_name().unwrap_or_else(|| "herdlinx".to_owned()));
     params.not_before = at(validity.not_before_s);
@@ -80,9 +80,8 @@ pub(super) fn write_certificate(
     files::write(&files.certificate, certificate.pem().as_bytes(), CERTIFICATE_MODE)
 }
 
-/// Returns `names`, this machine's names and the loopback addresses.
-fn all_names(names: &[SanEntry]) -> BTreeSet<SanEntry> {
-    let host = host_name();
+/// Returns `names`, the names of the machine called `host`, and the loopback addresses.
+fn all_names(host: Option<String>, names: &[SanEntry]) -> BTreeSet<SanEntry> {
     let own = host.into_iter().flat_map(|host| [format!("{host}.local"), host]).chain(["localhost".to_owned()]);
     let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
     own.map(SanEntry::Dns).chain(loopback.map(SanEntry::Ip)).chain(names.iter().cloned()).collect()
@@ -106,11 +105,54 @@ fn san_type(name: SanEntry) -> Option<SanType> {
 
 /// Returns the name of this machine without its domain; `None` if that is `localhost`, which names no machine.
 pub fn host_name() -> Option<String> {
-    let host = rustix::system::uname().nodename().to_str().ok()?.split('.').next()?.to_owned();
-    (!host.is_empty() && host != "localhost").then_some(host)
+    host_of_node(rustix::system::uname().nodename().to_str().ok()?)
+}
+
+fn host_of_node(node: &str) -> Option<String> {
+    let host = node.split('.').next()?;
+    (!host.is_empty() && host != "localhost").then(|| host.to_owned())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` passes the error by value")]
 fn generate_error(error: rcgen::Error) -> CertificateError {
     CertificateError::Generate(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a barn that is announced under a name that every machine has, or none.
+    #[test]
+    fn a_machine_is_called_by_its_node_name_without_the_domain() {
+        for (node, host) in [
+            ("barn", Some("barn")),
+            ("barn.example.com", Some("barn")),
+            ("", None),
+            (".example.com", None),
+            ("localhost", None),
+            ("localhost.localdomain", None),
+        ] {
+            assert_eq!(host_of_node(node).as_deref(), host, "{node}");
+        }
+    }
+
+    /// Catches a phone that finds the barn by its name and refuses the certificate.
+    #[test]
+    fn a_certificate_is_for_the_name_of_the_machine_also_in_the_local_network() {
+        let names = all_names(Some("barn".into()), &[]);
+        for name in ["barn", "barn.local", "localhost"] {
+            assert!(names.contains(&SanEntry::Dns(name.into())), "{name}: {names:?}");
+        }
+        assert_eq!(all_names(None, &[]).len(), 3, "localhost, and both loopback addresses");
+    }
+
+    /// Catches a name that no certificate can have and that keeps the barn from its start.
+    #[test]
+    fn a_name_that_is_no_dns_name_is_left_out() {
+        assert_eq!(san_type(SanEntry::Dns("barn".into())), Some(SanType::DnsName("barn".try_into().unwrap())));
+        for name in ["", "stall-süd"] {
+            assert_eq!(san_type(SanEntry::Dns(name.into())), None, "{name}");
+        }
+    }
 }

@@ -157,6 +157,48 @@ mod tests {
         assert!(!named.renew_if_due(&names(), day_us(5_000)).unwrap());
     }
 
+    /// Catches a certificate of an authority that is replaced by one that no phone trusts.
+    #[test]
+    fn a_certificate_of_an_authority_in_our_place_is_never_renewed() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = renewed(directory.path()).files().clone();
+        let key = rcgen::KeyPair::from_pem(&std::fs::read_to_string(&files.key).unwrap()).unwrap();
+        let authority = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name.push(rcgen::DnType::CommonName, "the authority");
+        let issuer = rcgen::Issuer::new(params, authority);
+        let signed = rcgen::CertificateParams::new([NAME.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        std::fs::write(&files.certificate, signed.pem()).unwrap();
+        let identity = Identity::load_or_generate(directory.path(), &[]).unwrap();
+        assert!(!identity.renew_if_due(&names(), day_us(5_000)).unwrap());
+        assert_eq!(identity.leaf_der(), signed.der().to_vec());
+    }
+
+    /// Catches an office that renews its certificate at its start only, and a keeper that outlives the office.
+    #[tokio::test(start_paused = true)]
+    async fn a_certificate_is_kept_renewed_until_the_shutdown() {
+        let directory = tempfile::tempdir().unwrap();
+        let identity = renewed(directory.path());
+        identity.renew_or_warn(&names(), day_us(735));
+        assert!(!identity.validity().is_due(day_us(735) / SECOND_US), "renewed at the start");
+
+        let (due, trigger) = (identity.leaf_der(), crate::lifecycle::ShutdownTrigger::default());
+        let clock: Arc<dyn Clock> = Arc::new(herd::clock::SystemClock::default());
+        let forever = ValidityPeriod { not_before_s: 0, not_after_s: i64::from(u32::MAX) };
+        write_certificate(identity.files(), &names(), forever).unwrap();
+        identity.reload().unwrap();
+        let keeping = tokio::spawn(identity.clone().keep_renewed(names(), clock, trigger.signal()));
+        let is_renewed = async {
+            while identity.validity() == forever {
+                tokio::time::sleep(CHECK_INTERVAL / 4).await;
+            }
+        };
+        tokio::time::timeout(CHECK_INTERVAL * 2, is_renewed).await.expect("not renewed");
+        assert!(identity.leaf_der() != due && !keeping.is_finished());
+        trigger.request();
+        keeping.await.unwrap();
+    }
+
     /// Catches a disk without room that ends the office, or leaves it without a certificate.
     #[test]
     fn a_renewal_that_fails_keeps_the_certificate_in_use() {

@@ -32,6 +32,7 @@ fn a_generated_certificate_has_all_names_and_a_validity_of_a_hundred_years() {
         assert!(names.contains(&GeneralName::IPAddress(ip)), "{ip:?}: {names:?}");
     }
     assert_eq!(spki_sha256(&der), Some(identity.spki_sha256()));
+    assert_eq!(spki_sha256_of_file(&identity.files().certificate).unwrap(), identity.spki_sha256());
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "temporary files must be gone");
 }
 
@@ -54,6 +55,24 @@ fn a_missing_key_is_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::remove_file(&generated(dir.path()).files().key).unwrap();
     assert!(matches!(Identity::load_or_generate(dir.path(), &[]), Err(CertificateError::MissingKey { .. })));
+}
+
+/// Catches a directory that cannot be looked into and that passes for an empty one.
+#[test]
+fn files_that_cannot_be_looked_for_are_not_generated() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let refused = Identity::load_or_generate(file.path(), &[]).map(drop);
+    assert!(matches!(refused, Err(CertificateError::Read { .. })), "{refused:?}");
+}
+
+/// Catches a chain whose end is lost, so that a client does not find the authority.
+#[test]
+fn a_chain_of_many_certificates_is_read_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = generated(dir.path()).files().clone();
+    let leaf = std::fs::read_to_string(&files.certificate).unwrap();
+    std::fs::write(&files.certificate, leaf.repeat(50)).unwrap();
+    assert_eq!(Identity::load(files).unwrap().current().certified.cert.len(), 50);
 }
 
 /// Catches an error that sends the operator to the wrong file.
@@ -91,14 +110,15 @@ fn an_invalid_replacement_leaves_the_identity_unchanged() {
     assert_eq!(identity.leaf_der(), before);
 }
 
-/// Catches a watch that keeps the process alive.
-#[tokio::test]
-async fn watching_ends_on_shutdown_and_when_the_trigger_is_dropped() {
+/// Catches a watch that keeps the process alive, and one that ends by itself.
+#[tokio::test(start_paused = true)]
+async fn watching_ends_on_shutdown_and_when_the_trigger_is_dropped_and_not_before() {
     let dir = tempfile::tempdir().unwrap();
     let identity = generated(dir.path());
     for requested in [true, false] {
         let trigger = ShutdownTrigger::default();
-        let watching = tokio::spawn(identity.clone().watch_files_every(Duration::from_secs(600), trigger.signal()));
+        let mut watching = tokio::spawn(identity.clone().watch_files(trigger.signal()));
+        assert!(tokio::time::timeout(WATCH_INTERVAL * 3, &mut watching).await.is_err(), "it ended by itself");
         if requested {
             trigger.request();
         } else {

@@ -76,3 +76,34 @@ fn stamp(path: &Path) -> Option<FileStamp> {
         inode: file.ino(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logging::recorder::LogRecorder;
+
+    /// Catches a warning every few seconds, files that are read again and again, and a replacement that nobody learns of.
+    #[test]
+    fn files_are_read_again_only_after_they_were_replaced() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let identity = Identity::load_or_generate(dir.path(), &[]).unwrap();
+        let replacement = Identity::load_or_generate(other.path(), &[]).unwrap();
+        let (log, _recording) = LogRecorder::start();
+        let mut stamps = None;
+        let mut check = || {
+            stamps = Some(identity.reload_if_replaced(stamps));
+            log.take()
+        };
+        assert_eq!(check(), Vec::<String>::new(), "the same certificate");
+        std::fs::write(&identity.files().certificate, "half a certificate").unwrap();
+        let messages = check();
+        assert!(messages.len() == 1 && messages[0].starts_with("WARN new certificate rejected"), "{messages:?}");
+        assert_eq!(check(), Vec::<String>::new(), "warned already");
+        std::fs::copy(&replacement.files().key, &identity.files().key).unwrap();
+        std::fs::copy(&replacement.files().certificate, &identity.files().certificate).unwrap();
+        let messages = check();
+        assert!(messages.len() == 1 && messages[0].starts_with("INFO new certificate in use"), "{messages:?}");
+        assert_eq!(identity.leaf_der(), replacement.leaf_der());
+        assert_eq!(check(), Vec::<String>::new(), "in use already");
+    }
+}
