@@ -5,6 +5,7 @@
 //! The parser goes on after most errors, but not after all. So a line that it refused is masked with blanks, and the
 //! text is parsed again, until every line is either read or reported. Masking keeps the places of all other values.
 
+use super::keys::{Form, KEYS};
 use super::text::line_at;
 use super::{CardError, CardMistake};
 use std::collections::BTreeMap;
@@ -88,16 +89,30 @@ fn classify(line: &str, error: &toml::de::Error) -> CardError {
     if message.contains("escape") || (message.contains("unicode") && line.contains('\\')) {
         return CardError::Backslash;
     }
+    if is_plain_key(key) && (message.starts_with("string values must be quoted") || has_bare_value(line)) {
+        return without_quotes(key);
+    }
     if has_open_quote(line) {
         return CardError::OpenQuote;
-    }
-    if message.starts_with("string values must be quoted") && is_plain_key(key) {
-        return CardError::Unquoted { key: key.to_owned() };
     }
     if !line.contains('=') && !line.trim_start().starts_with('[') {
         return CardError::NoEquals;
     }
     CardError::Syntax { parser: message.lines().next().unwrap_or_default().to_owned() }
+}
+
+/// Names the mistake in a value that has no quotes and is no number.
+fn without_quotes(key: &str) -> CardError {
+    match KEYS.iter().find(|known| known.name == key && known.form == Form::Number) {
+        Some(known) => CardError::NotNumber { key: known.name },
+        None => CardError::Unquoted { key: key.to_owned() },
+    }
+}
+
+/// Returns whether the value begins like a word. The parser takes some words for a number, a date or a boolean with a
+/// mistake: `North` for `nan`, and `192.168.1.1` for a fraction.
+fn has_bare_value(line: &str) -> bool {
+    line.split_once('=').is_some_and(|(_, value)| value.trim_start().starts_with(|c: char| c.is_ascii_alphanumeric()))
 }
 
 fn is_plain_key(key: &str) -> bool {
