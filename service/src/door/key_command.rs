@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(list[0]["name"], "office");
         assert!(list[0].get("hash").is_none());
 
-        run(&["revoke", "office"], dir.path()).unwrap();
+        assert_eq!(run(&["revoke", "office"], dir.path()).unwrap(), "Key `office` is revoked.\n");
         assert_eq!(run(&["list"], dir.path()).unwrap(), "There are no keys.\n");
         let again = run(&["revoke", "office"], dir.path()).unwrap_err();
         assert!(again.to_string().contains("no key named `office`"), "{again}");
@@ -336,6 +336,24 @@ mod tests {
         ] {
             assert!(serde_json::from_value::<KeyRequest>(unreadable.clone()).is_err(), "{unreadable}");
         }
+    }
+
+    /// Catches a script that cannot tell a name that is taken from one that is wrong, or from a broken disk.
+    #[test]
+    fn each_reason_of_a_refusal_has_a_code_for_scripts() {
+        for (error, code) in [
+            (KeyError::Name("a b".into()), "bad_request"),
+            (KeyError::NoScope, "bad_request"),
+            (KeyError::Exists("a".into()), "key_exists"),
+            (KeyError::Unknown("a".into()), "key_unknown"),
+            (KeyError::TooMany, "too_many_keys"),
+        ] {
+            assert_eq!(error_code(&error), code);
+            assert_eq!(Exit::from(&error), Exit::Failure);
+        }
+        let answer_to_another = parse(&["list"]).unwrap().print(KeyResponse::Revoked, &mut Vec::new()).unwrap_err();
+        assert!(matches!(answer_to_another, KeyCommandError::Command(CommandError::UnexpectedResponse)));
+        assert_eq!(Exit::from(&answer_to_another), Exit::Failure);
     }
 
     #[test]

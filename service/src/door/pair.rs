@@ -148,7 +148,31 @@ mod tests {
     #[test]
     fn any_number_of_interfaces_fits_into_the_line() {
         let many: Vec<IpAddr> = (0..200).map(|n| IpAddr::from([10, 0, 0, n])).chain(ips()).collect();
-        assert!(addresses_among("[::]:1".parse().unwrap(), &many, "barn").len() <= MAX_ADDRESSES);
+        let addresses = addresses_among("[::]:1".parse().unwrap(), &many, "barn");
+        assert_eq!(addresses.len(), MAX_ADDRESSES, "there is room for as many as the line takes");
+        assert_eq!(addresses[MAX_ADDRESSES - 3..], ["barn.local:1", "127.0.0.1:1", "[::1]:1"]);
+        assert_eq!(addresses_among("0.0.0.0:1".parse().unwrap(), &[], ""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_answer_to_a_command_is_the_line_or_a_code_for_scripts() {
+        let directory = tempfile::tempdir().unwrap();
+        let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
+        let keys = KeyRing::load(local, Arc::new(SystemClock::default()), SeededRandomness::new(3)).unwrap();
+        let pair = |listen: &str, name| {
+            let (listen, path) = (listen.parse().unwrap(), String::new());
+            let source = Source { site: "north".into(), listen, path, spki_sha256: [1; 32], store: StoreId([2; 16]) };
+            create_pairing_line(&keys, source, Some(name)).map_err(|error| error.code)
+        };
+        let line = pair("192.168.1.20:5001", "desk").unwrap();
+        assert!(keys.check(&line.parse::<Pairing>().unwrap().key).is_some());
+        for (listen, name, code) in [
+            ("192.168.1.20:5001", "desk", "key_exists"),
+            ("192.168.1.20:5001", "a desk", "bad_request"),
+            ("0.0.0.0:0", "other", "failed"),
+        ] {
+            assert_eq!(pair(listen, name), Err(code.to_owned()), "{listen} {name}");
+        }
     }
 
     #[test]

@@ -137,5 +137,12 @@ mod tests {
         for body in ["{", "[]", r#"{"user_id":"me"}"#, r#"{"scopes":["admin"]}"#] {
             assert_eq!(request_token(&yard, &yard.ingest, Some(body)).await.0, 400, "{body}");
         }
+        for (bytes, status) in [(4_096, 200), (4_097, 413)] {
+            assert_eq!(
+                request_token(&yard, &yard.ingest, Some(&format!("{:bytes$}", "{}"))).await.0,
+                status,
+                "{bytes}"
+            );
+        }
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::door::keys::{KeyRing, Scope};
 use crate::door::reply::ApiError;
+use crate::door::serve::connection::Permission;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -48,6 +49,7 @@ async fn a_key_with_the_scope_is_let_in_by_either_header() {
         ("X-API-Key", yard.reader.clone()),
         ("Authorization", format!("Bearer {}", yard.reader)),
         ("Authorization", format!("bearer {}", yard.reader)),
+        ("Sec-WebSocket-Protocol", format!("herdlinx, {}", yard.reader)),
     ] {
         let got = status(&guard, Request::builder().header(name, value)).await;
         assert_eq!(got, (200, "reader".to_owned()), "{name}");
@@ -66,6 +68,14 @@ async fn missing_unknown_and_double_keys_are_401_and_another_scope_is_403() {
     }
     let twice = Request::builder().header("X-API-Key", reader).header("Authorization", format!("Bearer {reader}"));
     assert_eq!(status(&guard, twice).await.0, 401);
+    let twice = Request::builder().header("X-API-Key", reader).header("Sec-WebSocket-Protocol", reader);
+    assert_eq!(status(&guard, twice).await.0, 401);
+    for (key, reason) in
+        [("hxb_no", "this key is not known"), ("hxt_no", "this token is not known"), ("\u{e4}", "cannot be read")]
+    {
+        let (code, body) = status(&guard, Request::builder().header("X-API-Key", key)).await;
+        assert!(code == 401 && body.contains(reason), "{key}: {body}");
+    }
     let (code, body) = status(&guard, Request::builder().header("X-API-Key", &yard.sender)).await;
     assert!(code == 403 && body.contains("scope `read`"), "{body}");
     let either = guard.or(Scope::Ingest);
@@ -118,7 +128,9 @@ async fn a_route_without_a_guard_has_no_caller() {
 #[tokio::test]
 async fn access_ends_when_its_key_is_revoked() {
     let yard = yard();
-    let access = Access::new(yard.keys.clone(), Arc::new(yard.keys.check(&yard.reader).unwrap()));
+    let reader = yard.keys.check(&yard.reader).unwrap();
+    assert_eq!(Authenticator::remaining(yard.keys.as_ref(), &reader), None, "a key does not end by itself");
+    let access = Access::new(yard.keys.clone(), Arc::new(reader));
     yard.keys.revoke("sender").unwrap();
     assert!(tokio::time::timeout(Duration::from_millis(20), access.ended()).await.is_err());
     yard.keys.revoke("reader").unwrap();
@@ -153,6 +165,21 @@ async fn a_call_that_writes_is_answered_although_its_key_is_revoked_meanwhile() 
     let (reading, writing) = tokio::join!(status("/reads", &yard.reader), status("/writes", &yard.reader));
     assert_eq!((reading, writing), (401, 200));
     assert_eq!(status("/late", &yard.sender).await, 401);
+}
+
+/// Catches an export that goes on with a revoked key, and an answer about a write that is cut.
+#[tokio::test]
+async fn an_answer_ends_with_its_key_unless_it_tells_of_a_write() {
+    let yard = yard();
+    let write = async |access: Access| access.begin_write().map(|()| "written");
+    let routes = Router::new().route("/read", get(async || "read")).route("/write", get(write));
+    let routes = require(yard.keys.clone(), Scope::Read).protect(routes);
+    for (path, ends) in [("/read", true), ("/write", false)] {
+        let request = Request::get(path).header("X-API-Key", &yard.reader).body(Body::empty()).unwrap();
+        let response = routes.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.extensions().get::<Permission>().is_some(), ends, "{path}");
+    }
 }
 
 /// Returns the status and the body of the answer to a peer.

@@ -107,6 +107,59 @@ fn a_key_from_outside_is_stored_once_and_replaced_by_its_name() {
     assert_eq!(refused(&format!("{}!", &first[..46])), Some(SecretError::Character));
 }
 
+/// Catches a key that somebody typed, and a random one that is refused because a few of its bytes are alike.
+#[test]
+fn a_key_from_outside_needs_sixteen_different_bytes() {
+    let text = |distinct: usize| {
+        let bytes: [u8; SECRET_BYTES] = std::array::from_fn(|at| u8::try_from(at.min(distinct - 1)).unwrap());
+        format!("hxb_{}", URL_SAFE_NO_PAD.encode(bytes))
+    };
+    assert!(text(16).parse::<Secret>().is_ok());
+    assert_eq!(text(15).parse::<Secret>().err(), Some(SecretError::Guessable));
+}
+
+/// Catches keys without a limit, and one that cannot be replaced because there are as many as may be.
+#[test]
+fn there_are_a_thousand_keys_at_most_and_one_can_be_replaced_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = ring(dir.path(), 9);
+    let row = |n: u16| {
+        let mut hash = [0; 32];
+        hash[..2].copy_from_slice(&n.to_be_bytes());
+        KeyRow { name: format!("k{n}"), scopes: scopes(&[Scope::Read]), hash, made_at_us: 0 }
+    };
+    keys.change(|by_hash| by_hash.extend((0..999).map(|n| (row(n).hash, row(n)))));
+    keys.add("last", scopes(&[Scope::Read])).unwrap();
+    assert!(matches!(keys.add("more", scopes(&[Scope::Read])), Err(KeyError::TooMany)));
+    keys.adopt("last", scopes(&[Scope::Read]), [7; 32], TakenName::Replace).unwrap();
+    assert_eq!(keys.list().len(), 1000);
+}
+
+/// Catches a stolen key that a restart brings back, because its removal was tried only once.
+#[tokio::test(start_paused = true)]
+async fn a_revocation_that_failed_is_saved_before_the_shutdown() {
+    let disk = MemoryDisk::default();
+    let load = || {
+        let file = LocalFile::open_in(&disk).unwrap();
+        KeyRing::load(file, Arc::new(SystemClock::default()), SeededRandomness::new(1)).unwrap()
+    };
+    let keys = Arc::new(load());
+    let stolen = keys.add("a", scopes(&[Scope::Read])).unwrap();
+    let trigger = crate::lifecycle::ShutdownTrigger::default();
+    let keeping = tokio::spawn(keys.clone().keep_saved(trigger.signal()));
+    assert!(disk.fail_after("local.redb", 0));
+    assert!(keys.revoke("a").is_err());
+    tokio::time::sleep(SAVE_INTERVAL * 2).await;
+    assert_eq!(keys.unsaved().len(), 1);
+    assert!(disk.fail_after("local.redb", u64::MAX));
+    tokio::time::sleep(SAVE_INTERVAL * 2).await;
+    assert!(keys.unsaved().is_empty() && !keeping.is_finished());
+    trigger.request();
+    keeping.await.unwrap();
+    drop(keys);
+    assert!(load().check(stolen.reveal()).is_none());
+}
+
 /// Catches a scope that silently includes another.
 #[test]
 fn the_admin_scope_does_not_include_the_ingest_scope() {
@@ -143,6 +196,14 @@ fn key_names_are_unique_and_of_safe_characters() {
         assert!(matches!(keys.add(bad, scopes(&[Scope::Read])), Err(KeyError::Name(_))), "{bad:?}");
     }
     assert_eq!(keys.list().len(), 1);
+    keys.add(&"x".repeat(64), scopes(&[Scope::Read])).unwrap();
+    for (length, quoted) in [(65, 65), (66, 65)] {
+        let long = "x".repeat(length);
+        let invalid = keys.add(&long, scopes(&[Scope::Read])).map(drop);
+        assert!(matches!(&invalid, Err(KeyError::Name(name)) if name.len() == quoted), "{length}: {invalid:?}");
+        let unknown = keys.revoke(&long);
+        assert!(matches!(&unknown, Err(KeyError::Unknown(name)) if name.len() == quoted), "{length}: {unknown:?}");
+    }
 }
 
 /// Catches a secret that is too short, or that is stored in plain text.
@@ -173,6 +234,7 @@ fn the_stored_bytes_of_a_row_do_not_change() {
 fn scopes_have_the_same_name_in_json_and_on_the_command_line() {
     for scope in <Scope as clap::ValueEnum>::value_variants() {
         assert_eq!(serde_json::to_value(scope).unwrap(), scope.name());
+        assert_eq!(scope.to_string(), scope.name());
         assert_eq!(clap::ValueEnum::to_possible_value(scope).unwrap().get_name(), scope.name());
     }
 }

@@ -106,6 +106,7 @@ async fn an_invalid_body_is_rejected_with_its_place_and_without_type_names() {
         (r"7", "the body has a value of the wrong form"),
         (r#"{"payload":"a","x":1}"#, "`x` in the body is not known: `x`, expected `payload` or `counts`"),
         (r"{}", "the body lacks `payload`"),
+        (r#"{"payload":"a","payload":"b"}"#, "the body has `payload` twice"),
         (r#"{"payload":"\ud800"}"#, "the body is no valid JSON at line 1"),
         (r#"{"payload":"a"} 5"#, "the body goes on after its JSON value at line 1 column 17"),
         ("", "the body is no valid JSON at line 1 column 0"),
@@ -124,6 +125,9 @@ async fn another_content_type_is_415_and_a_large_body_is_413() {
     assert_eq!(send_invalid(post_body("text/plain", "{}")).await.1, "unsupported_media_type");
     let untyped = Request::post("/receive").body(Body::from("{}")).unwrap();
     assert_eq!(send_invalid(untyped).await.0, 415);
+    for content_type in ["application/xml", "text/x+json", "application/jsonp", "+json"] {
+        assert_eq!(send_invalid(post_body(content_type, "{}")).await.0, 415, "{content_type}");
+    }
     let (status, code, _) =
         send_invalid(post_body("application/json", format!(r#"{{"payload":"{}"}}"#, "x".repeat(200)))).await;
     assert_eq!((status, code.as_str()), (413, "payload_too_large"));
@@ -168,8 +172,9 @@ async fn a_route_without_a_query_rejects_one() {
 /// Catches an error reply of the framework, which has no JSON body.
 #[tokio::test]
 async fn unknown_paths_and_methods_get_the_usual_error_reply() {
-    let (status, code, _) = send_invalid(get_uri("/nothing")).await;
+    let (status, code, message) = send_invalid(get_uri("/nothing")).await;
     assert_eq!((status, code.as_str()), (404, "not_found"));
+    assert_eq!(message, "there is nothing at this path");
     let (status, code, _) = send_invalid(get_uri("/receive")).await;
     assert_eq!((status, code.as_str()), (405, "method_not_allowed"));
 }
@@ -183,6 +188,25 @@ fn further_keys_never_replace_the_fixed_ones() {
         serde_json::json!({"success": false, "error": "disk_full", "message": "no room", "free_bytes": 5})
     );
     assert_eq!(error.into_response().headers()["retry-after"], "30");
+}
+
+/// Catches a client that is not told which kind of key it needs, or is asked for one that does not help.
+#[test]
+fn only_a_missing_or_unknown_key_is_asked_for() {
+    for (error, asked) in [(ApiError::unauthorized("no"), true), (ApiError::forbidden("no"), false)] {
+        let response = error.of_key("desk").into_response();
+        assert_eq!(response.headers().get("www-authenticate").is_some(), asked);
+        assert_eq!(response.extensions().get::<Refusal>().unwrap().key.as_deref(), Some("desk"));
+    }
+}
+
+/// Catches a message that is cut below the limit, or not at it.
+#[test]
+fn a_message_has_300_characters_at_most() {
+    for (chars, shown) in [(300, 300), (301, 300)] {
+        let message = ApiError::bad_request("ä".repeat(chars)).to_json()["message"].as_str().unwrap().to_owned();
+        assert_eq!(message.chars().count(), shown);
+    }
 }
 
 proptest! {
