@@ -353,7 +353,7 @@ impl KeyRing {
 
     /// Makes long connections check their key or token again.
     pub(super) fn notify_change(&self) {
-        self.changes.send_modify(|count| *count += 1);
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 

@@ -18,9 +18,6 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower::Layer as _;
 
-/// First byte of a TLS connection: the content type of a handshake record (RFC 8446, 5.1).
-const TLS_HANDSHAKE: u8 = 22;
-
 /// Admits connections, configures their sockets, and lets those pass that begin TLS.
 #[derive(Clone)]
 pub(super) struct ConnectionAcceptor {
@@ -68,7 +65,8 @@ async fn wait_for_tls(mut counted: CountedStream) -> io::Result<CountedStream> {
     if peeked? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    if first[0] != TLS_HANDSHAKE && first[0].is_ascii_alphabetic() {
+    // A method of HTTP begins with a letter, and a record of TLS does not: with 22 for a handshake (RFC 8446, 5.1).
+    if first[0].is_ascii_alphabetic() {
         let local = counted.stream.local_addr()?;
         let show = |path: &str, refusal: ApiError| connection.show_answer(path, &refusal.into_response());
         timeout(HANDSHAKE_TIMEOUT, plain::answer(&mut counted, local, show)).await??;

@@ -118,6 +118,7 @@ impl Caps {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logging::recorder::LogRecorder;
     use std::net::Ipv4Addr;
 
     const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 7));
@@ -130,5 +131,35 @@ mod tests {
             (0..times).for_each(|_| caps.count(cap, PEER));
         }
         assert_eq!(caps.counts(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    }
+
+    /// Catches a limit that bites and that nobody learns of, a flood that fills the log, and a name that a chart has lost.
+    #[tokio::test(start_paused = true)]
+    async fn a_hit_is_warned_about_at_once_and_the_next_ones_after_a_minute() {
+        let (log, _recording) = LogRecorder::start();
+        let names = Cap::ALL.map(Cap::name).join(" ");
+        let expected = "peer_connections connections unauthenticated_connections idle answer_time answer_bytes body_bytes \
+                        sockets readers keys";
+        assert_eq!(names, expected);
+        for cap in Cap::ALL {
+            let caps = Caps::default();
+            let reports = |count: u64| {
+                let reports: Vec<_> = cap.warning().into_iter().map(|it| format!("WARN {it} count={count} ")).collect();
+                let logged = log.take();
+                assert_eq!(logged.len(), reports.len(), "{cap:?}: {logged:?}");
+                assert!(logged.iter().zip(&reports).all(|(logged, report)| logged.starts_with(report)), "{logged:?}");
+            };
+            caps.count(cap, PEER);
+            reports(1);
+            caps.count(cap, PEER);
+            caps.count(cap, PEER);
+            caps.warn_if_due();
+            assert_eq!(log.take(), Vec::<String>::new(), "{cap:?}");
+            tokio::time::advance(std::time::Duration::from_secs(60)).await;
+            caps.warn_if_due();
+            reports(2);
+            assert_eq!(cap.warning().is_none(), cap == Cap::Idle, "{cap:?}");
+            assert!(cap.warning().is_none_or(|it| it.contains("refused") || it.contains("closed")), "{cap:?}");
+        }
     }
 }

@@ -79,3 +79,49 @@ pub(super) async fn drain(body: &SharedBody, awaits_go_ahead: bool) {
     };
     let _ = timeout(DRAIN_TIMEOUT, rest).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::StreamExt as _;
+    use http_body_util::BodyExt as _;
+    use std::io;
+
+    /// Returns a body of a part after each pause, for ever.
+    fn parts_after(pause: Duration) -> SharedBody {
+        let parts = futures::stream::repeat(()).then(move |()| async move {
+            tokio::time::sleep(pause).await;
+            Ok::<_, io::Error>("x")
+        });
+        SharedBody::new(Body::from_stream(parts))
+    }
+
+    /// Catches a client that is asked for a body which nobody wants, and one whose upload is broken off.
+    #[tokio::test]
+    async fn a_body_is_read_to_its_end_unless_the_client_still_waits_for_a_go_ahead() {
+        for (was_polled, awaits_go_ahead, is_drained) in
+            [(false, false, true), (false, true, false), (true, false, true), (true, true, true)]
+        {
+            let parts = futures::stream::iter(["first", "second"].map(Ok::<_, io::Error>));
+            let body = SharedBody::new(Body::from_stream(parts));
+            if was_polled {
+                body.clone().frame().await.unwrap().unwrap();
+            }
+            drain(&body, awaits_go_ahead).await;
+            assert_eq!(body.is_end_stream(), is_drained, "{was_polled} {awaits_go_ahead}");
+            let rest = body.collect().await.unwrap().to_bytes();
+            assert_eq!(rest.is_empty(), is_drained, "{was_polled} {awaits_go_ahead}");
+        }
+        assert_eq!(SharedBody::new(Body::from("abc")).size_hint().exact(), Some(3));
+    }
+
+    /// Catches a client that holds a connection by a body that never ends.
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_pauses_or_goes_on_is_given_up() {
+        for (pause, limit) in [(Duration::MAX / 2, DRAIN_PAUSE * 2), (DRAIN_PAUSE / 2, DRAIN_TIMEOUT * 2)] {
+            let body = parts_after(pause);
+            assert!(tokio::time::timeout(limit, drain(&body, false)).await.is_ok(), "{pause:?}");
+            assert!(!body.is_end_stream());
+        }
+    }
+}

@@ -115,11 +115,12 @@ mod tests {
 
     /// Returns what a client without TLS reads.
     async fn reply_to(head: &str) -> String {
-        let (mut client, mut server) = tokio::io::duplex(1_000);
+        let (mut client, mut server) = tokio::io::duplex(10_000);
         client.write_all(head.as_bytes()).await.unwrap();
         let mut reply = String::new();
+        let target = head.split(' ').nth(1).unwrap();
         let show = |path: &str, refusal: ApiError| {
-            assert!(!path.contains('?') && refusal.code == "https_only", "{path}");
+            assert_eq!((path, refusal.code), (target.split('?').next().unwrap(), "https_only"));
         };
         let (answered, read) = tokio::join!(answer(&mut server, LOCAL.parse().unwrap(), show), async {
             client.shutdown().await.unwrap();
@@ -139,6 +140,8 @@ mod tests {
             ("GET / HTTP/1.0\r\n\r\n", "https://192.168.1.5:8443\""),
             ("GET / HTTP/1.1\r\nHost: \"><script>\r\n\r\n", "https://192.168.1.5:8443\""),
             ("GET / HTTP/1.1\r\nHost: \r\n\r\n", "https://192.168.1.5:8443\""),
+            ("GET / HTTP/1.1\r\n\r\nHost: body", "https://192.168.1.5:8443\""),
+            (&format!("GET / HTTP/1.1\r\nX: {}\r\nHost: barn\r\n\r\n", "a".repeat(8_000)), "https://barn\""),
         ] {
             let reply = reply_to(head).await;
             assert!(reply.starts_with("HTTP/1.1 400 ") && reply.contains(address), "{head}: {reply}");
@@ -156,6 +159,9 @@ mod tests {
             ("GET //evil.example HTTP/1.1\r\nHost: office:5000\r\n", "https://office:5000//evil.example"),
             ("GET http://evil.example/ HTTP/1.1\r\nHost: office:5000\r\n", "https://office:5000/"),
             ("GET / HTTP/1.0\r\n", "https://192.168.1.5:8443/"),
+            ("GET /k\u{e4}lber HTTP/1.1\r\nHost: office:5000\r\n", "https://office:5000/"),
+            (&format!("GET / HTTP/1.1\r\nHost: {}\r\n", "a".repeat(259)), &format!("https://{}/", "a".repeat(259))),
+            (&format!("GET / HTTP/1.1\r\nHost: {}\r\n", "a".repeat(260)), "https://192.168.1.5:8443/"),
         ] {
             let reply = reply_to(&format!("{request}{html}\r\n")).await;
             assert!(reply.starts_with("HTTP/1.1 307 "), "{request}: {reply}");
@@ -168,6 +174,37 @@ mod tests {
         ] {
             let reply = reply_to(&format!("{request}{html}\r\n")).await;
             assert!(reply.starts_with("HTTP/1.1 400 "), "{request}: {reply}");
+        }
+        for header in ["Accept: */*", "Accept: application/json", "Content-Type: text/html"] {
+            let reply = reply_to(&format!("GET / HTTP/1.1\r\nHost: office:5000\r\n{header}\r\n\r\n")).await;
+            assert!(reply.starts_with("HTTP/1.1 400 "), "{header}: {reply}");
+        }
+    }
+
+    /// Catches a client that gets no answer because it sends too much or does not end its head, and one that loses the
+    /// answer because its body was not read.
+    #[tokio::test(start_paused = true)]
+    async fn a_head_is_read_up_to_8_kib_and_a_body_behind_it_up_to_1_mib() {
+        for (head, is_whole) in
+            [("G / H\r\n\r\n", true), ("G / H\n\nx", true), ("G / H\r\nA: b\r\n", false), ("", false)]
+        {
+            assert_eq!(is_complete(head.as_bytes()), is_whole, "{head:?}");
+        }
+        let local = LOCAL.parse().unwrap();
+        let head = format!("GET / {}", "x".repeat(8_192 - "GET / ".len()));
+        for (head, body_bytes) in [(head.as_str(), 1_048_576), ("POST / HTTP/1.1\r\n\r\n", 1_048_576)] {
+            let (mut client, mut server) = tokio::io::duplex(64 * 1024);
+            let answering = tokio::spawn(async move { answer(&mut server, local, |_, _| ()).await });
+            client.write_all(head.as_bytes()).await.unwrap();
+            let mut begin = [0; 13];
+            tokio::time::timeout(crate::harness::TIMEOUT, client.read_exact(&mut begin))
+                .await
+                .expect("no answer")
+                .unwrap();
+            assert_eq!(&begin, b"HTTP/1.1 400 ");
+            // The client never ends what it sends.
+            client.write_all(&vec![b'x'; body_bytes]).await.unwrap();
+            tokio::time::timeout(crate::harness::TIMEOUT, answering).await.expect("it reads on").unwrap().unwrap();
         }
     }
 }

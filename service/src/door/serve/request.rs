@@ -96,3 +96,30 @@ fn with_room(response: Response, progress: RequestProgress) -> Response {
 fn busy(message: &str) -> Response {
     ApiError::unavailable("busy", message, RETRY_AFTER_S).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a page whose links lead elsewhere, because a route does not see which host was asked.
+    #[test]
+    fn a_route_sees_the_host_of_a_request_of_every_version() {
+        for (version, uri, hosts, expected) in [
+            (Version::HTTP_2, "https://barn:5001/x", &[][..], Ok(Some("barn:5001"))),
+            (Version::HTTP_2, "https://barn:5001/x", &["office"], Ok(Some("office"))),
+            (Version::HTTP_2, "/x", &[], Ok(None)),
+            (Version::HTTP_11, "/x", &["barn"], Ok(Some("barn"))),
+            (Version::HTTP_11, "https://barn/x", &[], Err(StatusCode::BAD_REQUEST)),
+            (Version::HTTP_11, "/x", &["barn", "office"], Err(StatusCode::BAD_REQUEST)),
+            (Version::HTTP_10, "/x", &[], Ok(None)),
+            (Version::HTTP_10, "/x", &["barn", "office"], Err(StatusCode::BAD_REQUEST)),
+        ] {
+            let request = Request::get(uri).version(version);
+            let request = hosts.iter().fold(request, |request, host| request.header(header::HOST, *host));
+            let checked = with_host(request.body(Body::empty()).unwrap()).map_err(|error| error.status);
+            let seen = checked.map(|request| request.headers().get(header::HOST).cloned());
+            let expected = expected.map(|host| host.map(HeaderValue::from_static));
+            assert_eq!(seen, expected, "{version:?} {uri} {hosts:?}");
+        }
+    }
+}

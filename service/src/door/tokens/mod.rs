@@ -11,7 +11,7 @@
 //! that requests a token with every call would fill the file.
 
 use super::auth::Authenticator;
-use super::keys::{KeyInfo, KeyRing, MAX_KEYS};
+use super::keys::{KeyInfo, KeyRing};
 use super::secret::{SECRET_CHARS, Secret, TOKEN_PREFIX, hash_secret};
 use herd::clock::Clock;
 use herd::randomness::{Randomness, RandomnessError};
@@ -32,9 +32,6 @@ pub const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
 
 /// Maximum number of valid tokens per key; a further one ends the oldest.
 pub const MAX_TOKENS_PER_KEY: usize = 16;
-
-/// Maximum number of tokens, which follows from the limits on keys and on tokens per key.
-pub const MAX_TOKENS: usize = MAX_KEYS * MAX_TOKENS_PER_KEY;
 
 /// A token as stored. It does not contain the token's text. The order of the fields is frozen in `local.redb`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,12 +1,14 @@
 //! Answers that a peer does not take, and their room in memory.
 
 use super::super::cap::Cap;
-use super::super::connection::ANSWER_TIMEOUT;
+use super::super::connection::{ANSWER_TIMEOUT, Permission};
 use super::super::connections::{ANSWER_BYTES, PEER_SHARE};
 use super::*;
 use axum::body::{Body, Bytes};
+use axum::response::IntoResponse as _;
 use std::future::ready;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::TcpSocket;
 
 /// Size of an answer that the buffers of the network do not hold: two of them fill the room of a peer.
@@ -80,6 +82,34 @@ async fn answers_that_nobody_takes_fill_the_room_of_their_peer_and_not_that_of_o
     let honest = read_to_end(&mut ask(&server, 2, "/large").await).await;
     assert!(honest.starts_with(b"HTTP/1.1 200 ") && honest.len() > LARGE_BYTES);
     assert!(server.connections.counts().answer_bytes <= ANSWER_BYTES);
+}
+
+/// Catches an export of which the holder of a revoked key gets another part.
+#[tokio::test]
+async fn an_answer_that_lost_its_permission_is_cut_before_its_next_part() {
+    let (parts, stream) = futures::channel::mpsc::unbounded::<io::Result<Bytes>>();
+    let stream = std::sync::Mutex::new(Some(stream));
+    let permitted = Arc::new(AtomicBool::new(true));
+    let is_valid = permitted.clone();
+    let export = move || {
+        let stream = stream.lock().unwrap().take().unwrap();
+        let is_valid = is_valid.clone();
+        let mut response = Body::from_stream(stream).into_response();
+        response.extensions_mut().insert(Permission::new(move || is_valid.load(Ordering::Relaxed)));
+        ready(response)
+    };
+    let export = Arc::new(export);
+    let server = start_with(Router::new().route("/export", get(move || export())));
+    parts.unbounded_send(Ok("first part".into())).unwrap();
+    let mut stream = ask(&server, 1, "/export").await;
+    let mut reply = Vec::new();
+    while !String::from_utf8_lossy(&reply).contains("first part") {
+        reply.push(tokio::time::timeout(TIMEOUT, stream.read_u8()).await.unwrap().unwrap());
+    }
+    permitted.store(false, Ordering::Relaxed);
+    parts.unbounded_send(Ok("second part".into())).unwrap();
+    let rest = read_to_end(&mut stream).await;
+    assert!(!String::from_utf8_lossy(&rest).contains("second"), "{}", String::from_utf8_lossy(&rest));
 }
 
 /// Catches a peer that holds an answer in memory for ever.

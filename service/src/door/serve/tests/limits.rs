@@ -3,8 +3,12 @@
 use super::super::cap::Cap;
 use super::super::connection::UNAUTHENTICATED_IDLE_TIMEOUT;
 use super::super::connections::{Connections, Limits, MAX_READERS_PER_PEER, MAX_READS, MAX_SOCKETS, PEER_SHARE};
+use super::super::turns::in_turns;
 use super::*;
+use axum::body::Body;
+use axum::http::Request;
 use std::net::{IpAddr, Ipv4Addr};
+use tower::ServiceExt as _;
 
 fn peer(last: u8) -> IpAddr {
     Ipv4Addr::new(192, 168, 1, last).into()
@@ -36,6 +40,7 @@ fn the_addresses_of_an_ipv6_network_are_one_peer() {
 async fn a_new_connection_replaces_the_oldest_without_a_key_of_the_peer_that_has_most() {
     let connections = Connections::with(Limits { total: 8, per_peer: 8, unauthenticated: 3 }, None);
     let with_key = connections.admit(peer(1)).unwrap();
+    assert!(futures::poll!(Box::pin(connections.all_closed())).is_pending());
     with_key.connection.authenticate();
     let honest = connections.admit(peer(2)).unwrap();
     let flood = [connections.admit(peer(3)).unwrap(), connections.admit(peer(3)).unwrap()];
@@ -135,8 +140,17 @@ async fn a_peer_reads_in_turns_and_another_one_waits_for_none_of_its_queue() {
     for turn in &mut waiting {
         assert!(futures::poll!(turn).is_pending());
     }
-    assert!(first.connection.read_turn().await.is_none(), "the queue of the peer is full");
+    let pages = in_turns(Router::new().route("/", get(async || "page")));
+    let answer = async |request: axum::http::request::Builder| {
+        let (head, body) = pages.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().into_parts();
+        (head.status.as_u16(), axum::body::to_bytes(body, 1_000).await.unwrap())
+    };
+    let of_first = Request::get("/").extension(first.connection.clone());
+    assert_eq!(answer(of_first).await.0, 503, "the queue of the peer is full");
     assert_eq!(connections.counts().caps[Cap::Readers as usize], 1);
+    let page = (200, "page".into());
+    assert_eq!(answer(Request::get("/").extension(second.connection.clone())).await, page);
+    assert_eq!(answer(Request::get("/")).await, page, "without a server there are no turns");
     let of_second = tokio::time::timeout(TIMEOUT, second.connection.read_turn()).await;
     assert!(of_second.is_ok_and(|turn| turn.is_some()));
     drop(turns);

@@ -1,6 +1,9 @@
 mod answers;
+mod deadlines;
 mod limits;
 mod requests;
+mod room;
+mod sockets;
 
 use super::*;
 use crate::door::certificate::{SanEntry, provider, spki_sha256};
@@ -214,8 +217,10 @@ async fn a_shutdown_ends_the_server_although_requests_and_handshakes_hang() {
     stalled.write_all(b"GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let _silent = TcpStream::connect(addr).await.unwrap();
     tokio::time::timeout(TIMEOUT, server.hanging.notified()).await.unwrap();
+    let mut waiting = Box::pin(server.running.wait());
+    assert!(futures::poll!(&mut waiting).is_pending(), "the server runs");
     server.trigger.request();
-    tokio::time::timeout(TIMEOUT, server.running.wait()).await.unwrap().unwrap();
+    tokio::time::timeout(TIMEOUT, waiting).await.unwrap().unwrap();
     let closed = tokio::time::timeout(TIMEOUT, stalled.read_to_end(&mut Vec::new())).await;
     assert!(closed.is_ok(), "the hanging request's connection must be closed");
     assert!(TcpStream::connect(addr).await.is_err());

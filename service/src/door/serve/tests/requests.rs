@@ -80,6 +80,9 @@ async fn a_head_above_the_buffer_is_refused() {
     let wide = format!("GET / HTTP/1.1\r\nHost: barn\r\nX-Wide: {}\r\n\r\n", "x".repeat(HTTP1_BUFFER_BYTES));
     let reply = exchange(&server, wide.as_bytes()).await;
     assert!(reply.starts_with("HTTP/1.1 431 "), "{reply}");
+    let fits = format!("GET / HTTP/1.1\r\nHost: barn\r\nConnection: close\r\nX-Wide: {}\r\n\r\n", "x".repeat(16_000));
+    let reply = exchange(&server, fits.as_bytes()).await;
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
 }
 
 /// Catches an answer that a reset of the connection destroys, because nobody read the request's body.
@@ -120,7 +123,9 @@ async fn plain_http_is_answered_with_the_https_address() {
 
 const DATA: u8 = 0;
 const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
 const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
 const END_STREAM: u8 = 1;
 
 /// An HTTP/2 connection, frame by frame (RFC 9113, 4.1).
@@ -164,6 +169,27 @@ impl Frames {
             }
         }
     }
+}
+
+/// Catches a peer that may open streams, send headers or fill windows beyond the memory that is planned for it.
+#[tokio::test]
+async fn an_http_2_peer_is_told_the_limits() {
+    let server = start();
+    let mut frames = Frames::open(&server).await;
+    let (kind, _, payload) = frames.next().await;
+    assert_eq!(kind, SETTINGS);
+    let settings: Vec<_> = payload
+        .chunks(6)
+        .map(|entry| (u16::from_be_bytes([entry[0], entry[1]]), u32::from_be_bytes(entry[2..].try_into().unwrap())))
+        .collect();
+    // Streams, window of a stream, and headers (RFC 9113, 6.5.2).
+    for setting in [(3, 32), (4, 524_288), (6, 16_384)] {
+        assert!(settings.contains(&setting), "{setting:?}: {settings:?}");
+    }
+    // The window of the connection begins with 65,535 bytes.
+    let update = (WINDOW_UPDATE, 0, (524_288_u32 - 65_535).to_be_bytes().to_vec());
+    let others = frames.settle().await;
+    assert!(others.contains(&update), "{others:?}");
 }
 
 /// Catches an answer over HTTP/2 that common clients lose, because the stream is reset while they send the body.
