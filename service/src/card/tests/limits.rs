@@ -33,8 +33,8 @@ fn a_value_at_the_limit_is_allowed_and_the_next_one_is_not() {
     }
     let keys = |count: usize| read(&format!("[ssh]\nkey = [{}]\n", format!("\"{key}\",").repeat(count)));
     assert_eq!((keys(16).mistakes, keys(16).file.ssh_keys.len(), keys(17).mistakes.len()), (vec![], 16, 1));
-    assert_eq!(CardText::decode(&[b'#'; 65_536]).unwrap().text.len(), 65_536);
-    let large = CardText::decode(&[b'#'; 65_537]).unwrap_err();
+    assert_eq!(CardText::decode(&b"#".repeat(65_536)).unwrap().text.len(), 65_536);
+    let large = CardText::decode(&b"#".repeat(65_537)).unwrap_err();
     assert_eq!(large, CardMistake::of_file(CardError::TooLarge { max_kib: 64 }));
 }
 

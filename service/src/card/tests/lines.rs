@@ -39,8 +39,15 @@ fn a_line_that_cannot_be_read_is_explained_by_the_habit_behind_it() {
     ] {
         assert_eq!(mistakes_of(&format!("{line}\n")), [expected], "{line}");
     }
-    for line in ["site = \"a\" b", "site = 'a\\' b", "site = \"it’s\" b", "site = \"a\u{a0}\" b", "[wifi", "= \"a\""]
-    {
+    for line in [
+        "site = \"a\" b # it's",
+        "site = \"a\" b",
+        "site = 'a\\' b",
+        "site = \"it’s\" b",
+        "site = \"a\u{a0}\" b",
+        "[wifi",
+        "= \"a\"",
+    ] {
         let found = mistakes_of(&format!("{line}\n"));
         assert!(matches!(found[..], [CardError::Syntax { .. }]), "{line}: {found:?}");
     }
