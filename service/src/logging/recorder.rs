@@ -1,4 +1,4 @@
-//! What a test logs.
+//! A recorder of the messages that a test logs.
 
 use super::full_message::FullMessage;
 use std::fmt::Debug;
