@@ -234,9 +234,11 @@ mod tests {
         assert_eq!(parse("herdlinx:1:abc"), PairingCodeError::WrongPrefix);
         assert_eq!(parse(&format!("\u{201c}{text}\u{201d}")), PairingCodeError::WrongPrefix);
         assert_eq!(parse(&format!("{text}\u{201d}")), PairingCodeError::InvalidCharacter { position: 50 });
+        assert_eq!(parse(&format!("  {text}!")), PairingCodeError::InvalidCharacter { position: 52 });
         assert_eq!(parse(&text[..text.len() - 2]), PairingCodeError::WrongLength { found: 34 });
         assert_eq!(parse(&format!("{text}0")), PairingCodeError::WrongLength { found: 37 });
-        assert_eq!(parse(&"x".repeat(300)), PairingCodeError::TooLong(300));
+        assert_eq!(parse(&"x".repeat(256)), PairingCodeError::WrongPrefix);
+        assert_eq!(parse(&"x".repeat(257)), PairingCodeError::TooLong(257));
     }
 
     /// Catches a code or its key in a log or a panic message.

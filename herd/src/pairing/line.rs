@@ -221,6 +221,7 @@ mod tests {
         let parse = |text: &str| text.parse::<Pairing>().unwrap_err();
         assert_eq!(parse("hello"), PairingError::WrongPrefix);
         assert_eq!(parse(&line.replacen(":1:", ":2:", 1)), PairingError::Version("2".into()));
+        assert_eq!(parse(&"x".repeat(MAX_LINE_BYTES)), PairingError::WrongPrefix);
         assert_eq!(parse(&"x".repeat(MAX_LINE_BYTES + 1)), PairingError::TooLong(MAX_LINE_BYTES + 1));
         assert!(matches!(parse(&line[..line.len() - 8]), PairingError::Damaged(_)));
         assert!(matches!(parse(&format!("{line}AAAA")), PairingError::Damaged(_)));
@@ -246,7 +247,53 @@ mod tests {
             PairingError::InvalidPart { part: "a list of addresses", .. }
         ));
         assert!(matches!(refused(|p| p.site.clear()), PairingError::InvalidPart { part: "a site name", .. }));
+        assert!(matches!(refused(|p| p.site = "a\nb".into()), PairingError::InvalidPart { part: "a site name", .. }));
         assert!(matches!(refused(|p| p.key = "a b".into()), PairingError::InvalidPart { part: "a key", .. }));
+        assert!(matches!(refused(|p| p.key.clear()), PairingError::InvalidPart { part: "a key", .. }));
+    }
+
+    /// Returns a pairing whose parts have these lengths.
+    fn of_lengths(site: usize, addresses: usize, address: usize, key: usize) -> Pairing {
+        let host = "h".repeat(address - ":65535".len());
+        Pairing {
+            site: "é".repeat(site),
+            addresses: vec![format!("{host}:65535/sites/{}", "s".repeat(MAX_SITE_CHARS)); addresses],
+            key: "k".repeat(key),
+            ..pairing()
+        }
+    }
+
+    /// Catches a limit that moves by one, and a line of the largest parts that its own parser refuses.
+    #[test]
+    fn parts_of_full_length_are_a_line_and_longer_ones_are_named() {
+        let full = of_lengths(64, 32, 259, 128);
+        assert_eq!(full.to_string().parse(), Ok(full));
+        for (longer, named) in [
+            (of_lengths(65, 1, 259, 128), "a site name"),
+            (of_lengths(64, 33, 259, 128), "a list of addresses"),
+            (of_lengths(64, 1, 260, 128), "an address"),
+            (of_lengths(64, 1, 259, 129), "a key"),
+        ] {
+            let error = longer.validate().unwrap_err();
+            assert!(matches!(error, PairingError::InvalidPart { part, .. } if part == named), "{named}: {error}");
+        }
+    }
+
+    /// Catches a path that leaves its place on the server, or that no office has.
+    #[test]
+    fn a_path_is_that_of_a_site_or_none() {
+        let longest = format!("/sites/{}", "n".repeat(64));
+        for path in ["", "/sites/north", "/sites/N.1_a-b", &longest] {
+            assert!(is_site_path(path), "{path}");
+            assert!(is_address(&format!("office:5001{path}")), "{path}");
+        }
+        let too_long = format!("{longest}n");
+        for path in
+            ["/", "/sites", "/sites/", "/site/north", "/sites/.", "/sites/..", "/sites/a/b", "/sites/a b", &too_long]
+        {
+            assert!(!is_site_path(path), "{path}");
+            assert!(!is_address(&format!("office:5001{path}")), "{path}");
+        }
     }
 
     proptest! {

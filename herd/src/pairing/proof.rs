@@ -177,6 +177,14 @@ mod tests {
         );
     }
 
+    /// Catches a key that people cannot compare with the one that the barn prints.
+    #[test]
+    fn a_fingerprint_is_shown_as_in_json() {
+        let fingerprint = Fingerprint(std::array::from_fn(|n| u8::try_from(n).unwrap()));
+        assert_eq!(fingerprint.to_string(), "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
+        assert_eq!(serde_json::to_string(&fingerprint).unwrap(), format!("\"{fingerprint}\""));
+    }
+
     proptest! {
         /// Catches a part of a message that the proof does not cover: somebody could change it on the way.
         #[test]

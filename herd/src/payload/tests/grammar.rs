@@ -142,6 +142,9 @@ fn an_event_is_fields_with_a_key_and_a_value_each_key_once() {
     assert_eq!(rejection("event:hxbchi1|lid:1|lid:1"), repeated("lid"));
     assert_eq!(rejection("event:hxbchi1|lid:1|event:hxbchi2"), repeated("event"));
     assert_eq!(rejection("event:hxbchi1|lid:1|shoe:7| shoe :8"), repeated("shoe"));
+    for payload in ["event:hxbchi1|lid:|lid:1", "event:hxbchi1|lid:1|lid: ", "event:hxbchi1|lid:|lid:1|lid:"] {
+        assert_eq!(event(payload).lid, text("1"), "{payload}: a blank field says nothing");
+    }
 }
 
 #[test]
