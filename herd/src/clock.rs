@@ -233,6 +233,51 @@ mod tests {
         let before = reading(1, 4_000, 1_000_000, true);
         assert_eq!(reading(2, 10, 3_000_000, true).ms_since(&before), Some(2_000));
         assert_eq!(reading(2, 10, 3_000_000, false).ms_since(&before), None);
+        assert_eq!(reading(2, 10, 3_000_000, true).ms_since(&ClockReading { synchronized: false, ..before }), None);
+    }
+
+    /// Catches two machines whose times since boot are compared, because neither reading has a boot.
+    #[test]
+    fn readings_of_no_boot_have_no_time_since_boot_in_common() {
+        let (before, after) = (reading(7, 4_000, 1_000_000, true).of_no_boot(), reading(7, 9_000, 3_000_000, true));
+        assert_eq!(after.of_no_boot().ms_since(&before), Some(2_000));
+        assert_eq!(ClockReading { synchronized: false, ..after.of_no_boot() }.ms_since(&before), None);
+        assert_eq!(after.ms_since(&before), Some(2_000));
+    }
+
+    /// Catches a time that is trusted although the earlier of two equal ones was not.
+    #[test]
+    fn the_later_of_two_equal_times_is_the_first_one() {
+        let time = |at_us, synchronized| WallTime { at_us, synchronized };
+        assert_eq!(time(5, false).later(time(5, true)), time(5, false));
+        assert_eq!(time(5, false).later(time(6, true)), time(6, true));
+        assert_eq!(time(7, true).later(time(6, false)), time(7, true));
+        assert_eq!(reading(1, 0, 9, true).wall(), time(9, true));
+        let raw = RawReading { received_at_us: 9, synchronized: true, since_boot_ms: 3 };
+        assert_eq!((raw.wall(), raw.in_boot(4)), (time(9, true), reading(4, 3, 9, true)));
+    }
+
+    /// Catches a clock that shows no time, or counts the time since boot in another unit.
+    #[test]
+    fn the_kernel_is_asked_for_both_clocks() {
+        let since_boot = || {
+            let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+            u64::try_from(boot.tv_sec * 1_000 + boot.tv_nsec / 1_000_000).unwrap()
+        };
+        let before = since_boot();
+        let read = SystemClock::default().read();
+        assert!((before..=since_boot()).contains(&read.since_boot_ms), "{read:?} is not after {before}");
+        assert!(read.received_at_us >= EARLIEST_US, "{read:?}");
+    }
+
+    /// Catches a restart of the process that counts as one of the machine, and a machine without `/proc` that panics.
+    #[test]
+    fn a_boot_is_known_by_its_file_or_counts_for_the_process() {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = SystemClock { boot_id: directory.path().join("boot_id"), ..SystemClock::default() };
+        assert_eq!(clock.boot_id(), format!("process-{}", std::process::id()));
+        std::fs::write(&clock.boot_id, "c0ffee\n").unwrap();
+        assert_eq!(clock.boot_id(), "c0ffee");
     }
 
     /// Catches an overflow with clocks that are set to absurd times.
@@ -256,6 +301,8 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert!(mark.exists(2 * LOOK_MS - 1));
         assert!(!mark.exists(2 * LOOK_MS));
+        std::fs::write(&path, "").unwrap();
+        assert!(Mark::new(path).exists(0), "the first look is at once");
     }
 
     /// Catches a page that shows 1970 as the day of a batch.

@@ -147,6 +147,9 @@ mod tests {
         assert_eq!(digest.to_string().parse(), Ok(digest));
         assert!("a7a7".parse::<Digest>().is_err());
         assert!("zz".repeat(32).parse::<Digest>().is_err());
+        let refused = |text: &str| text.parse::<Digest>().unwrap_err().to_string();
+        assert_eq!(refused("a7a7"), "expected 64 hexadecimal digits, found `a7a7`");
+        assert_eq!(refused(&"z".repeat(90)), format!("expected 64 hexadecimal digits, found `{}`", "z".repeat(72)));
     }
 
     /// Catches a change of the encoding, which is part of stored bytes and of the API.
@@ -155,5 +158,16 @@ mod tests {
         let store = StoreId([0x0f; 16]);
         assert_eq!(serde_json::to_string(&store).unwrap(), format!("\"{}\"", "0f".repeat(16)));
         assert_eq!(postcard::to_stdvec(&store).unwrap(), vec![0x0f; 16]);
+        assert_eq!(serde_json::from_str::<StoreId>(&format!("\"{store}\"")).unwrap(), store);
+        assert!(serde_json::from_str::<StoreId>("\"0f\"").is_err());
+        assert_eq!(postcard::from_bytes::<StoreId>(&[0x0f; 16]).unwrap(), store);
+    }
+
+    /// Catches a position in the log that people cannot tell from that of another history.
+    #[test]
+    fn a_position_is_shown_short() {
+        let (store, digest) = (StoreId([0x0f; 16]), Digest([0xa7; 32]));
+        let position = Position { store, epoch: Epoch(2), sequence: Sequence(118), digest };
+        assert_eq!(position.to_string(), "0f0f0f0f:2:118:a7a7a7a7a7a7");
     }
 }

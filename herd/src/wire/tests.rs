@@ -123,6 +123,46 @@ fn a_hostile_length_is_refused_from_the_header_alone() {
     let mut blob = to_blob(&page());
     blob[10..14].copy_from_slice(&u32::MAX.to_le_bytes());
     assert_eq!(blob_length(&blob), Err(BlobError::TooLong { bytes: u32::MAX as usize }));
+    let mut announced = |bytes: usize| {
+        blob[10..14].copy_from_slice(&u32::try_from(bytes).unwrap().to_le_bytes());
+        blob_length(&blob)
+    };
+    assert_eq!(announced(MAX_BLOB_BYTES), Ok(Some(MAX_BLOB_BYTES + 46)));
+    assert_eq!(announced(MAX_BLOB_BYTES + 1), Err(BlobError::TooLong { bytes: MAX_BLOB_BYTES + 1 }));
+}
+
+/// Catches a follower that waits for another number of bytes than its source sends.
+#[test]
+fn the_length_of_a_blob_is_known_once_its_header_is_there() {
+    let blob = to_blob(&page());
+    for arrived in 0..=blob.len() {
+        let expected = (arrived >= 14).then_some(blob.len());
+        assert_eq!(blob_length(&blob[..arrived]), Ok(expected), "{arrived} bytes");
+    }
+    assert_eq!(blob_length(b"<!doctype html>"), Err(BlobError::BadMagic));
+}
+
+/// Catches a full page that its own reader refuses.
+#[test]
+fn a_full_page_is_within_the_limit_of_a_blob() {
+    assert_eq!((MAX_PAGE_BYTES, MAX_PAGE_CHANGES), (4_194_304, 10_000));
+    let change = vec![b'x'; MAX_PAGE_BYTES / MAX_PAGE_CHANGES];
+    let changes: Changes = std::iter::repeat_n(change.as_slice(), MAX_PAGE_CHANGES).collect();
+    let blob = to_blob(&Page { changes, ..page() });
+    assert!((MAX_PAGE_BYTES..=MAX_BLOB_BYTES).contains(&blob.len()), "{} bytes", blob.len());
+    assert!(blob_length(&blob).is_ok());
+}
+
+/// Catches a backup whose name clears the screen of the person who lists it.
+#[test]
+fn a_name_is_shown_without_control_characters_and_cut() {
+    let shown = |site: &str| {
+        let start =
+            BackupStart { site: site.to_owned(), made: WallTime::default(), end: position(6), epochs: Vec::new() };
+        start.shown_site()
+    };
+    assert_eq!(shown("nor\u{1b}[2Jth\r\n"), "nor[2Jth");
+    assert_eq!([60, 61].map(|chars| shown(&"é".repeat(chars)).chars().count()), [60, 60]);
 }
 
 proptest! {
