@@ -270,6 +270,10 @@ mod tests {
         // From the first to the last it would be 2 kg.
         assert_eq!(gain(&[(0, 200_000), (10, 210_000), (20, 220_000), (30, 260_000)]), Some(1_900));
         assert_eq!(gain(&[(0, 200_000), (0, 201_000)]), None);
+        assert_eq!(gain(&[(0, 200_000), (1, 201_000)]), Some(1_000), "a day is long enough");
+        assert_eq!(gain(&[(0, 200_000), (2, 200_001)]), Some(1), "a half is rounded up");
+        assert_eq!(gain(&[(0, 200_001), (2, 200_000)]), Some(-1), "or down");
+        assert_eq!(gain(&[(0, 200_000), (3, 200_001)]), Some(0));
         assert_eq!(gain(&[(0, 200_000)]), None);
         assert_eq!(gain(&[]), None);
     }
@@ -291,5 +295,10 @@ mod tests {
         assert!(is_odd((0, 245_000), (2, 210_000)));
         assert!(!is_odd((0, 245_000), (0, 260_000)));
         assert!(!is_odd((0, 245_000), (60, 345_000)));
+        for lighter in [false, true] {
+            let to = |change: u32| if lighter { 250_000 - change } else { 250_000 + change };
+            assert!(!is_odd((0, 250_000), (0, to(25_000))) && is_odd((0, 250_000), (0, to(25_001))), "a tenth");
+            assert!(!is_odd((0, 250_000), (4, to(37_000))) && is_odd((0, 250_000), (4, to(37_001))), "and 3 kg a day");
+        }
     }
 }

@@ -223,3 +223,6 @@ impl Catalog {
 
 /// Estimated size of a small entry of a map, with its share of the nodes.
 const MAP_ENTRY_BYTES: usize = 48;
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,9 @@
 
 mod accepts;
 mod cases;
+mod catalog_figures;
 mod catalog_lists;
+mod catalog_questions;
 mod catalogs;
 mod corrections;
 mod crash_images;

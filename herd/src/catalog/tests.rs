@@ -1,0 +1,93 @@
+//! The memory that a catalog says it takes. An office drops the catalogs that it can do without by it.
+
+use super::facts::{FactKind, NO_FACT, NewFact};
+use super::packed::Packed;
+use super::*;
+use crate::change::{TagKind, TagState};
+use crate::clock::WallTime;
+use crate::testing::TestBarn;
+use std::ops::ControlFlow;
+
+const WEIGHING: Weighing = Weighing { by: Sequence(9), at: WallTime { at_us: 5, synchronized: true }, weight_g: 1 };
+
+fn empty() -> Catalog {
+    Catalog::empty(StoreId([7; 16]))
+}
+
+/// Catches a map that grows without being counted, or that is counted as something else.
+#[test]
+fn what_few_animals_have_is_counted_to_the_byte() {
+    let tag = OtherTag { kind: TagKind::Lf, state: TagState::Past, tag: Packed::default() };
+    let label = BatchLabel { number: 1, is_barn: true };
+    let map = |entries: usize| entries * MAP_ENTRY_BYTES;
+    let grown = |grow: &dyn Fn(&mut Catalog)| {
+        let mut catalog = empty();
+        let before = catalog.bytes();
+        grow(&mut catalog);
+        catalog.bytes() - before
+    };
+    assert_eq!(grown(&|catalog| catalog.voided.extend([3, 4, 5])), map(3));
+    assert_eq!(grown(&|catalog| catalog.batches.extend([3, 4, 5].map(|id| (id, label)))), map(3));
+    let weighings = |catalog: &mut Catalog| {
+        catalog.listed_weighings.extend([(3, [WEIGHING; 5].into()), (4, Box::from([WEIGHING; 2].as_slice()))]);
+    };
+    assert_eq!(grown(&weighings), map(2) + 7 * size_of::<Weighing>());
+    let tags = |catalog: &mut Catalog| {
+        catalog.other_tags.extend([(3, [tag; 5].into()), (4, Box::from([tag; 2].as_slice()))]);
+    };
+    assert_eq!(grown(&tags), map(2) + 7 * size_of::<OtherTag>());
+    let merges = |catalog: &mut Catalog| {
+        [(3, 2), (4, 2), (5, 4)].into_iter().for_each(|(merged, into)| catalog.merges.set(merged, Some(into)));
+    };
+    assert_eq!(grown(&merges), map(6), "by the one that was merged and by the one that remains");
+    let long = "a pen whose name does not fit into the place of a text";
+    let name = |name: &'static str| grown(&move |catalog| assert_eq!(catalog.pens.intern(Some(name)), 1));
+    assert_eq!(name(long) - name("P1"), 3 * long.len());
+    let late = |of: u64| {
+        let new = NewFact { by: Sequence(9), of: Sequence(of), at: WEIGHING.at, kind: FactKind::Exported };
+        grown(&move |catalog| assert_eq!(catalog.facts.add(0, new, NO_FACT), 1))
+    };
+    assert_eq!(late(7) - late(9), map(1));
+    assert!(late(9) > 64 * 24, "room for some facts, and the times of their block");
+}
+
+/// Catches a part that is left out of the sum, or taken from it.
+#[test]
+fn each_part_is_counted() {
+    let payloads = [
+        "event:hxbind1|lid:1|lot:L1|pen:P1|funder:F|sex:S|weight:300|visual_id:a visual tag that is long|lf:A",
+        "hxb:L1:B:U2",
+        "hxe:O1:C:U3",
+        "nonsense",
+    ];
+    let mut catalog =
+        Catalog::build(&TestBarn::with_payloads(&payloads).reader(), &mut |_| ControlFlow::Continue(())).unwrap();
+    drop((catalog.lots(), catalog.export_lots(), catalog.pens()));
+    type Part = (&'static str, fn(&mut Catalog), usize);
+    let parts: [Part; 14] = [
+        ("columns", |catalog| catalog.columns = Columns::default(), 3 * 100),
+        ("tally", |catalog| catalog.tally = Tally::default(), 3 * MAP_ENTRY_BYTES),
+        ("orders", |catalog| catalog.orders.clear(), 14 * 3 * 4),
+        ("lots", |catalog| catalog.lot_sums = GroupSums::default(), 2 * size_of::<LotFigures>()),
+        ("export lots", |catalog| catalog.export_lot_sums = GroupSums::default(), size_of::<LotFigures>()),
+        ("pens", |catalog| catalog.pen_sums = GroupSums::default(), size_of::<LotFigures>()),
+        ("facts", |catalog| catalog.facts = Facts::default(), 64 * 24),
+        ("reads", |catalog| catalog.reads = Reads::default(), size_of::<ReadCounts>()),
+        ("lot numbers", |catalog| catalog.lots = Labels::default(), 2 * 40),
+        ("pen names", |catalog| catalog.pens = Labels::default(), 40),
+        ("funders", |catalog| catalog.funders = Labels::default(), 40),
+        ("sexes", |catalog| catalog.sexes = Labels::default(), 40),
+        ("long texts", |catalog| catalog.long_texts = Labels::default(), 40),
+        ("batches", |catalog| catalog.batches.clear(), 2 * MAP_ENTRY_BYTES),
+    ];
+    for (part, clear, least) in parts {
+        let before = catalog.bytes();
+        clear(&mut catalog);
+        let freed = before.checked_sub(catalog.bytes()).unwrap_or_else(|| panic!("{part} made the sum smaller"));
+        assert!((least..least + 64 * 1_024).contains(&freed), "{part}: {freed} bytes");
+    }
+    assert!(catalog.bytes() < 4_096, "{} bytes are left", catalog.bytes());
+    let before = catalog.bytes();
+    catalog.corrections = Vec::with_capacity(9);
+    assert_eq!(catalog.bytes() - before, 9 * size_of::<(Sequence, i64)>());
+}
