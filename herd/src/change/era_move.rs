@@ -93,3 +93,16 @@ impl EraMove {
         self.payload.as_ref().filter(|payload| !matches!(payload.result, MoveResult::Left(_)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches another name in JSON, by which programs know why a payload stayed as it was.
+    #[test]
+    fn names_of_obstacles_are_stable() {
+        let names = [MoveObstacle::TooMuchHistory, MoveObstacle::DamagedHistory, MoveObstacle::TooLarge]
+            .map(MoveObstacle::as_str);
+        assert_eq!(names, ["too_much_history", "damaged_history", "too_large"]);
+    }
+}

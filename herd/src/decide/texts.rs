@@ -119,10 +119,11 @@ mod tests {
     #[test]
     fn a_text_that_came_again_is_remembered_until_its_last_record_is_forgotten() {
         let mut window = TextWindow::new(Sequence(1));
+        assert!(window.is_empty());
         for (n, text) in [(1, "past"), (2, "a"), (3, "b"), (4, "a")] {
             window.record(Sequence(n), &received(text, 0));
         }
-        assert!(window.find(b"past").is_none());
+        assert!(window.find(b"past").is_none() && !window.is_empty());
         window.record(Sequence(5), &received("c", 3));
         assert_eq!(window.find(b"a").map(|entry| entry.sequence), Some(Sequence(4)));
         assert!(window.find(b"b").is_none());

@@ -205,3 +205,58 @@ fn quoted(word: &str) -> String {
         format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a sentence that promises a person another effect than the order has.
+    #[test]
+    fn the_effect_of_an_order_is_a_sentence() {
+        let sentence = |rejected, events, animals: &[u64], is_cut| {
+            let animals = animals.iter().copied().map(AnimalId).collect();
+            Extent { rejected, events, animals, is_cut }.sentence()
+        };
+        let cases = [
+            (sentence(1, 0, &[], false), "judges 1 rejected payload anew; no older animal loses anything"),
+            (
+                sentence(5, 1, &[3], false),
+                "judges 5 rejected payloads anew and counts 1 event as of new lids; animal 3, which took some of these, \
+                 goes back to what it had before",
+            ),
+            (
+                sentence(2, 2, &[3, 40], true),
+                "judges at least 2 rejected payloads anew and counts at least 2 events as of new lids; animals 3 and 40, \
+                 which took some of these, go back to what they had before",
+            ),
+            (
+                sentence(2, 0, &[1, 2, 3, 4, 5], false),
+                "judges 2 rejected payloads anew; animals 1, 2, 3, 4 and 5, which took some of these, go back to what \
+                 they had before",
+            ),
+            (
+                sentence(2, 0, &[1, 2, 3, 4, 5, 6, 7], false),
+                "judges 2 rejected payloads anew; animals 1, 2, 3, 4, 5 and 2 more, which took some of these, go back to \
+                 what they had before",
+            ),
+        ];
+        for (told, expected) in cases {
+            assert_eq!(told, expected);
+        }
+    }
+
+    /// Catches a command that a shell reads as something else than the name of the readers.
+    #[test]
+    fn a_name_is_one_word_for_a_shell() {
+        for (name, word) in [
+            ("main", "main"),
+            ("gate-2_a.b/c", "gate-2_a.b/c"),
+            ("", "''"),
+            ("north gate", "'north gate'"),
+            ("a;reboot", "'a;reboot'"),
+            ("it's", r"'it'\''s'"),
+        ] {
+            assert_eq!(quoted(name), word);
+        }
+    }
+}

@@ -128,8 +128,28 @@ fn five_collisions_propose_a_new_era_in_which_every_id_is_free() {
     let proposed = proposals(&world);
     assert_eq!((proposed[0].reader_group.as_str(), proposed[0].reader_era, proposed[0].collisions), ("main", 1, 5));
     assert_eq!((proposed[0].first, proposed[0].last), (Sequence(3), Sequence(7)));
+    let effect = |world: &World| proposals(world)[0].text.rsplit(" on ").next().unwrap().to_owned();
+    assert_eq!(effect(&world), "judges 5 rejected payloads anew; no older animal loses anything");
+    // An event of the first animal, one of an animal that came since, a short form, and payloads of other readers.
+    world.keeps("event:hxbchi000002|weight:300|lid:1");
+    world.keeps("event:hxbchi000003|weight:300|lid:2");
+    world.keeps("hxb:L1:A:U1");
+    for text in ["nonsense", "event:hxbchi000001|weight:1|lid:1"] {
+        let mut incoming = world.incoming(text);
+        incoming.origin.reader_group = "gate".into();
+        world.store.append(&[incoming]).unwrap();
+    }
+    assert_eq!(
+        effect(&world),
+        "judges 5 rejected payloads anew and counts 2 events as of new lids; animal 2, which took some of these, goes back \
+         to what it had before"
+    );
+    assert_eq!(
+        proposals(&world)[0].command,
+        "herdlinxd correct --author NAME --reason WHY new_reader_era --group main --from 3"
+    );
     world.corrects(Correction::NewReaderEra { reader_group: "main".to_owned(), from: None });
     assert_eq!(proposals(&world).len(), 0);
     world.keeps("event:hxbchi000001|weight:6|lid:1");
-    assert_eq!(world.herd().heads().count(), 2, "lids count anew too");
+    assert_eq!(world.herd().heads().count(), 5, "lids count anew too");
 }

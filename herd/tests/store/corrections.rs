@@ -38,7 +38,11 @@ impl World {
     pub(crate) fn refuses(&mut self, correction: Correction) -> &'static str {
         let (before, text) = (everything(&self.store), format!("{correction:?}"));
         let code = match self.correct(correction) {
-            CorrectionReceipt::Refused(refused) => refused.code(),
+            CorrectionReceipt::Refused(refused) => {
+                // HTTP answers 404 to these, and 409 to the others.
+                assert_eq!(refused.is_unknown(), refused.code().starts_with("unknown_"), "{refused}");
+                refused.code()
+            }
             other => panic!("{text} should be refused, and is {other:?}"),
         };
         assert_eq!(everything(&self.store), before, "{text} was refused and left something");

@@ -162,7 +162,15 @@ fn an_order_is_applied_once_and_another_order_moves_everything_into_the_next_era
     assert_eq!(everything(&world.store), before);
     let animals = world.animals();
     let ids: Vec<u64> = world.herd().heads().map(|(id, _)| id).collect();
-    world.begins_era(first);
+    let orders = |world: &World| {
+        let moves = world.store.reader().snapshot().unwrap().reader_era_moves().unwrap();
+        moves.into_iter().map(|order| (order.reader_era, order.done)).collect::<Vec<_>>()
+    };
+    assert_eq!(orders(&world), [(2, true)]);
+    world.corrects(era_from(first));
+    assert_eq!(orders(&world), [(3, false)], "one that is done is shown while its era is the current one");
+    world.moves_all();
+    assert_eq!(orders(&world), [(3, true)]);
     assert_eq!(world.animals(), animals);
     assert_eq!(world.herd().heads().map(|(id, _)| id).collect::<Vec<_>>(), ids);
     let is_third = |world: &World, id: u64| world.herd().animals[&id].lids.iter().all(|name| name.reader_era == 3);

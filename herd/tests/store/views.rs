@@ -3,14 +3,16 @@
 //! Catches: a history that does not end, that breaks off, that shows a change twice or not at all, or that depends on the
 //! page size; and a payload, batch or animal that cannot be shown.
 
+use crate::corrections::void;
 use crate::herd_view::HerdView;
 use crate::property;
 use crate::steps::steps;
 use crate::voids::{played, successor};
-use crate::world::all_rows;
-use herd::change::{AnimalId, BatchId, Change, Outcome};
+use crate::world::{World, all_rows};
+use herd::change::{AnimalId, BatchId, Change, Correction, Outcome, Suppressed};
+use herd::clock::ClockReading;
 use herd::position::Sequence;
-use herd::query::{HistoryCursor, Page, PageLimit, PayloadFilter, PayloadStatus, QueryError};
+use herd::query::{ChangeBody, ChangeView, HistoryCursor, Page, PageLimit, PayloadFilter, PayloadStatus, QueryError};
 use herd::store::Snapshot;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -99,6 +101,112 @@ fn is_of_another(herd: &HerdView, n: u64, change: &Change, animal: u64) -> bool 
     let of = change.late_event().map_or(n, |late| late.of.0);
     let stands = herd.amendments.get(&of).copied().unwrap_or_default().event_change(Sequence(of)) == Some(Sequence(n));
     !stands || accepted.is_some_and(|accepted| successor(herd, accepted.animal.0) != successor(herd, animal))
+}
+
+/// Catches a page that trusts a time of a clock which followed no time source, or doubts one that did.
+#[test]
+fn times_of_a_clock_without_a_time_source_are_doubtful() {
+    let mut world = World::new();
+    let doubts = |world: &World| {
+        let snapshot = world.store.reader().snapshot().unwrap();
+        let (batch, animal) =
+            (snapshot.batch(BatchId(2)).unwrap().unwrap(), snapshot.animal(AnimalId(2)).unwrap().unwrap());
+        let totals = snapshot.totals().unwrap();
+        let told = [
+            batch.created_at_doubtful,
+            batch.updated_at_doubtful,
+            animal.first_seen_doubtful,
+            animal.last_seen_doubtful,
+            totals.last_received_at_doubtful,
+        ];
+        let json = [
+            serde_json::to_string(&batch).unwrap(),
+            serde_json::to_string(&animal).unwrap(),
+            serde_json::to_string(&totals).unwrap(),
+        ];
+        assert_eq!(json.concat().matches("_doubtful\":true").count(), told.iter().filter(|is_told| **is_told).count());
+        assert!(!json.concat().contains("_doubtful\":false"));
+        told
+    };
+    let none = world.store.reader().snapshot().unwrap().totals().unwrap();
+    assert_eq!((none.last_received_at, none.last_received_at_us, none.last_received_at_doubtful), (None, None, false));
+    world.now.synchronized = false;
+    world.keeps("hxb:L1:A:U1");
+    assert_eq!(doubts(&world), [true; 5]);
+    world.now.synchronized = true;
+    world.wait(61_000);
+    world.keeps("hxb:L1:A:U1");
+    assert_eq!(doubts(&world), [true, false, true, false, false]);
+}
+
+/// Catches a range of time that is trusted because its clock was right at one end.
+#[test]
+fn suppressed_rejections_have_times_that_both_count() {
+    let at = |synchronized| ClockReading { synchronized, ..ClockReading::default() };
+    let trusted = |first, last| {
+        let suppressed = Suppressed { channel: "radio1".to_owned(), count: 3, first: at(first), last: at(last) };
+        match ChangeView::new(Sequence(7), &Change::Suppressed(suppressed).to_bytes()).body {
+            ChangeBody::Suppressed { clock_synchronized, .. } => clock_synchronized,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!([trusted(true, true), trusted(true, false), trusted(false, true)], [true, false, false]);
+}
+
+/// Catches a page that reads without end because what it looks for is rare.
+#[test]
+fn a_page_reads_four_rows_for_each_entry_at_most() {
+    let mut world = World::new();
+    let weighed = world.keeps("event:hxbchi1|lid:1|lf:A|weight:300");
+    for _ in 0..6 {
+        world.wait(61_000);
+        world.keeps("hxb:L1:A:");
+    }
+    let snapshot = world.store.reader().snapshot().unwrap();
+    let page = snapshot.weights(AnimalId(weighed), None, limit(1)).unwrap().unwrap();
+    assert_eq!((page.data.len(), page.next.map(|next| next.to_string())), (0, Some("4".to_owned())));
+    let voided: Vec<_> = (0..6).map(|n| world.keeps(&format!("hxb:L2:B{n}:"))).collect();
+    let last = world.keeps("hxb:L2:C:");
+    for of in &voided {
+        world.corrects(void(*of));
+    }
+    let snapshot = world.store.reader().snapshot().unwrap();
+    let page = snapshot.animals(Some(AnimalId(weighed)), limit(1)).unwrap();
+    assert_eq!((page.data.len(), page.next), (0, Some(voided[3])));
+    let page = snapshot.animals(Some(AnimalId(voided[3])), limit(1)).unwrap();
+    assert_eq!((page.data.iter().map(|animal| animal.id.0).collect::<Vec<_>>(), page.next), (vec![last], None));
+}
+
+/// Catches a full export that lists an animal twice, or loses one that was merged while it ran.
+#[test]
+fn an_export_lists_animals_that_were_merged_after_it_began() {
+    let mut world = World::new();
+    let absorbed = world.keeps("hxb:L1:A:U1");
+    let remains = world.keeps("event:hxbind1|lid:1|lot:L1");
+    let merged = world.keeps("event:hxbpai1|lid:1|lf:A|epc:U1");
+    let snapshot = world.store.reader().snapshot().unwrap();
+    let listed = |through: u64| {
+        let page = snapshot.animals_through(Sequence(through), None, limit(10)).unwrap();
+        page.data.iter().map(|animal| (animal.id.0, animal.absorbed.map(|id| id.0))).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(merged), [(remains, None)]);
+    assert_eq!(listed(merged - 1), [(remains, Some(absorbed)), (remains, None)]);
+    assert_eq!(listed(absorbed), [(remains, Some(absorbed))]);
+}
+
+/// Catches a lid that is searched in one reader era only.
+#[test]
+fn a_lid_is_found_in_the_latest_era_that_has_it() {
+    let mut world = World::new();
+    let first = world.keeps("event:hxbchi1|lid:77|lf:A");
+    world.corrects(Correction::NewReaderEra { reader_group: "main".to_owned(), from: None });
+    let found = |world: &World| {
+        let snapshot = world.store.reader().snapshot().unwrap();
+        snapshot.find_animal("77").unwrap().map(|animal| animal.id.0)
+    };
+    assert_eq!(found(&world), Some(first));
+    let second = world.keeps("event:hxbchi1|lid:77|lf:B");
+    assert_eq!(found(&world), Some(second));
 }
 
 proptest! {

@@ -8,7 +8,7 @@ use crate::corrections::{accept, retag, void, weigh};
 use crate::herd_view::key_of;
 use crate::world::{BEGAN_US, World};
 use herd::change::{AnimalId, Correction, TagKind, WeighingTime};
-use herd::clock::iso_utc;
+use herd::clock::{EARLIEST_US, iso_utc};
 use herd::decide::Rules;
 use herd::position::Sequence;
 use herd::query::PageLimit;
@@ -263,9 +263,16 @@ fn a_weighing_that_is_none_of_the_animal_cannot_be_replaced() {
     world.corrects(void(one));
     world.wait(61_000);
     assert_eq!(world.refuses(reweigh(one, 250_000, WeighingTime::InsteadOf(Sequence(one)))), "no_weighing");
-    for at in [0, world.now.received_at_us + 1, i64::MAX] {
-        assert_eq!(world.refuses(reweigh(one, 250_000, WeighingTime::At(at))), "weighing_time", "{at}");
+    for at in [0, EARLIEST_US - 1, world.now.received_at_us + 1, i64::MAX] {
+        assert_eq!(world.refuses(reweigh(two, 250_000, WeighingTime::At(at))), "weighing_time", "{at}");
     }
+    for at in [EARLIEST_US, world.now.received_at_us] {
+        world.corrects(reweigh(two, 250_000, WeighingTime::At(at)));
+    }
+    // A clock that follows no time source does not know what the future is.
+    world.now.synchronized = false;
+    world.corrects(reweigh(two, 250_000, WeighingTime::At(world.now.received_at_us + 1)));
+    assert_eq!(world.refuses(reweigh(two, 250_000, WeighingTime::At(EARLIEST_US - 1))), "weighing_time");
 }
 
 /// Catches an old weight that becomes the current one, because its payload was accepted late.

@@ -113,6 +113,11 @@ fn gaps_have_a_text_and_shrink_when_a_missing_event_arrives() {
     assert_eq!((gap.reader_group.as_str(), gap.reader_era, gap.counter.as_str(), gap.missed), ("main", 1, "hxbchi", 1));
     let counter = barn.snapshot().counters(None, page_limit(1)).unwrap().data.remove(0);
     assert_eq!((counter.counter.as_str(), counter.lowest, counter.highest), ("hxbchi", 117, 121));
+    assert!(!gap.is_leap);
+    barn.record("event:hxbchi020000|lid:1");
+    let leap = barn.snapshot().gaps(None, PageLimit::default()).unwrap().data.remove(2);
+    assert_eq!((leap.first, leap.last, leap.missed, leap.is_leap), (122, 19_999, 0, true));
+    assert_eq!(leap.text, "leapt from 121 to 20000: not counted as missed");
 }
 
 /// Catches a total that counts rejections as events, or misses a change.
