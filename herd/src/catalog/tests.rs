@@ -10,6 +10,9 @@ use std::ops::ControlFlow;
 
 const WEIGHING: Weighing = Weighing { by: Sequence(9), at: WallTime { at_us: 5, synchronized: true }, weight_g: 1 };
 
+/// A part of a catalog, how it is emptied, and the least that this frees.
+type Part = (&'static str, fn(&mut Catalog), usize);
+
 fn empty() -> Catalog {
     Catalog::empty(StoreId([7; 16]))
 }
@@ -37,7 +40,9 @@ fn what_few_animals_have_is_counted_to_the_byte() {
     };
     assert_eq!(grown(&tags), map(2) + 7 * size_of::<OtherTag>());
     let merges = |catalog: &mut Catalog| {
-        [(3, 2), (4, 2), (5, 4)].into_iter().for_each(|(merged, into)| catalog.merges.set(merged, Some(into)));
+        for (merged, into) in [(3, 2), (4, 2), (5, 4)] {
+            catalog.merges.set(merged, Some(into));
+        }
     };
     assert_eq!(grown(&merges), map(6), "by the one that was merged and by the one that remains");
     let long = "a pen whose name does not fit into the place of a text";
@@ -63,7 +68,6 @@ fn each_part_is_counted() {
     let mut catalog =
         Catalog::build(&TestBarn::with_payloads(&payloads).reader(), &mut |_| ControlFlow::Continue(())).unwrap();
     drop((catalog.lots(), catalog.export_lots(), catalog.pens()));
-    type Part = (&'static str, fn(&mut Catalog), usize);
     let parts: [Part; 14] = [
         ("columns", |catalog| catalog.columns = Columns::default(), 3 * 100),
         ("tally", |catalog| catalog.tally = Tally::default(), 3 * MAP_ENTRY_BYTES),

@@ -6,10 +6,9 @@
 use crate::corrections::void;
 use crate::world::{BEGAN_US, World};
 use herd::catalog::{
-    AnimalFilter, Catalog, CatalogAnimal, HeadCounts, HeadFigures, HeadGroup, LotFigures, QUARTER_US, ReadCounts, Sort,
-    ToLookAt,
+    AnimalFilter, Catalog, CatalogAnimal, DayEvent, DayFilter, HeadCounts, HeadFigures, HeadGroup, LotFigures, Sort,
 };
-use herd::change::{AnimalId, AnimalStatus, Correction};
+use herd::change::{AnimalId, AnimalStatus, Correction, WeighingTime};
 use herd::clock::WallTime;
 use herd::position::Sequence;
 use std::ops::{ControlFlow, Range};
@@ -23,6 +22,7 @@ pub(crate) fn built(world: &World) -> Catalog {
 }
 
 /// Returns the time of the day with this number, which is known or doubtful.
+#[expect(clippy::unnecessary_wraps, reason = "every time of an animal is optional")]
 fn day(number: i64, synchronized: bool) -> Option<WallTime> {
     Some(WallTime { at_us: BEGAN_US + number * DAY_US, synchronized })
 }
@@ -45,8 +45,10 @@ pub(crate) fn yard() -> World {
     world.wait(DAY_MS);
     world.keeps("hxb:L3:982000000000002:U3");
     world.keeps("hxb:L1:982000000000001:STRANGE");
+    world.now.synchronized = false;
     world.keeps("hxe:OUT2:982000000000004:U4");
-    world.keeps("hxb:L1:982000000000005:U5");
+    world.now.synchronized = true;
+    world.keeps("hxb:L1:982000000000005:");
     world.corrects(Correction::Died { animal: AnimalId(11) });
     world
 }
@@ -119,11 +121,10 @@ fn animals() -> [CatalogAnimal; 5] {
         CatalogAnimal {
             epc: Some("U4".into()),
             export_lot: Some("OUT2".into()),
-            exported: day(11, true),
-            ..head(10, AnimalStatus::Exported, "982000000000004", day(11, true))
+            exported: day(11, false),
+            ..head(10, AnimalStatus::Exported, "982000000000004", day(11, false))
         },
         CatalogAnimal {
-            epc: Some("U5".into()),
             lot: Some("L1".into()),
             inducted: day(11, true),
             ..head(11, AnimalStatus::Dead, "982000000000005", day(11, true))
@@ -137,6 +138,42 @@ fn each_animal_has_its_values() {
     let found = catalog.ids(&AnimalFilter::default(), Sort::default());
     let found: Vec<_> = found.ids.into_iter().map(|id| catalog.animal(id).unwrap()).collect();
     assert_eq!(found, animals());
+}
+
+/// Catches a gain of a weight that was replaced, an export that was voided, and a first sighting that was an export.
+#[test]
+fn what_no_longer_counts_is_left_out() {
+    let mut world = World::new();
+    let animal = AnimalId(world.keeps("event:hxbchi1|lid:1|lf:A|weight:200"));
+    world.wait(10 * DAY_MS);
+    let wrong = Sequence(world.keeps("event:hxbchi2|lid:1|weight:300"));
+    world.wait(DAY_MS);
+    world.corrects(Correction::Weigh { animal, weight_g: 214_200, when: WeighingTime::InsteadOf(wrong) });
+    let (found, weighings) = (built(&world).animal(animal).unwrap(), built(&world).weighings(animal));
+    assert_eq!((found.gain_g_per_day, found.has_odd_weight), (Some(1_420), false));
+    let weighings: Vec<_> = weighings.into_iter().map(|weighing| (Some(weighing.at), weighing.weight_g)).collect();
+    assert_eq!(weighings, [(day(0, true), 200_000), (day(10, true), 214_200)]);
+    let left = world.keeps("hxe:OUT:A:");
+    assert_eq!(built(&world).animal(animal).unwrap().exported, day(11, true));
+    world.corrects(void(left));
+    let found = built(&world).animal(animal).unwrap();
+    assert_eq!((found.exported, found.status), (None, AnimalStatus::Active));
+    let came = AnimalId(world.keeps("hxe:OUT:B:U2"));
+    world.wait(DAY_MS);
+    world.keeps("hxb:L1:B:U2");
+    let found = built(&world).animal(came).unwrap();
+    assert_eq!((found.inducted, found.exported), (day(12, true), day(11, true)));
+}
+
+/// Catches an animal without a time that is among those of a day without a beginning.
+#[test]
+fn what_never_happened_was_on_no_day() {
+    let catalog = built(&yard());
+    for event in [DayEvent::In, DayEvent::Weighed] {
+        let day = Some(DayFilter { event, range: ALL_TIMES });
+        let filter = AnimalFilter { export_lot: Some("OUT2".to_owned()), day, ..AnimalFilter::default() };
+        assert_eq!(catalog.ids(&filter, Sort::default()).ids, [], "{event:?}");
+    }
 }
 
 #[test]
@@ -196,6 +233,7 @@ fn lots_and_pens_have_their_figures() {
         weight_sum_g: 214_200,
         gaining: 1,
         gain_sum_g: 1_420,
+        tag_missing: 1,
         unconfirmed: 1,
         ..seen(at(0), Some(BEGAN_US + 11 * DAY_US / 2), at(11))
     };
@@ -240,6 +278,44 @@ fn lots_and_pens_have_their_figures() {
     assert_eq!(catalog.lot_names(2).join(" "), "L1 L2");
 }
 
+/// Catches figures that are kept although what they say has changed, and a lot that is offered after its last head has left.
+#[test]
+fn figures_follow_what_is_expected_of_the_yard() {
+    let mut world = World::new();
+    world.keeps("hxb:L1:A:");
+    let left = world.keeps("hxb:L2:B:");
+    let mut catalog = built(&world);
+    let missing = |catalog: &Catalog| catalog.lots().iter().map(|lot| lot.figures.tag_missing).collect::<Vec<_>>();
+    assert_eq!(missing(&catalog), [0, 0]);
+    world.keeps("hxb:L3:C:U3");
+    catalog.follow(&world.store.reader().snapshot().unwrap()).unwrap();
+    assert_eq!(missing(&catalog), [1, 1, 0], "one head in three wears a UHF tag now");
+    world.corrects(Correction::Died { animal: AnimalId(left) });
+    let catalog = built(&world);
+    assert_eq!((catalog.lots().len(), catalog.lot_names(9).join(" ")), (3, "L1 L3".to_owned()));
+    let heads_by_pen = |world: &World| {
+        let pens = built(world).lot("L1").unwrap().others.into_iter();
+        pens.map(|(pen, head)| (pen.map(String::from), head)).collect::<Vec<_>>()
+    };
+    world.keeps("event:hxbind1|lid:1|lot:L1|pen:P9");
+    world.keeps("event:hxbind2|lid:2|lot:L1|pen:P9");
+    assert_eq!(heads_by_pen(&world), [(Some("P9".to_owned()), 2), (None, 1)], "most head first");
+}
+
+/// Catches an animal that loses the weights of the one that was merged into it.
+#[test]
+fn a_merged_animal_brings_its_weights() {
+    let mut world = World::new();
+    let remains = AnimalId(world.keeps("event:hxbchi1|lid:1|lf:A|weight:200"));
+    world.wait(10 * DAY_MS);
+    let absorbed = AnimalId(world.keeps("event:hxbchi2|lid:2|lf:B|weight:214.2"));
+    world.corrects(Correction::Merge { animal: remains, absorbed });
+    let catalog = built(&world);
+    assert_eq!(catalog.animal(absorbed), None);
+    let weights: Vec<_> = catalog.weighings(remains).iter().map(|weighing| weighing.weight_g).collect();
+    assert_eq!((weights, catalog.animal(remains).unwrap().gain_g_per_day), (vec![200_000, 214_200], Some(1_420)));
+}
+
 /// Catches a mean that is cut instead of rounded, and a division by no head.
 #[test]
 fn means_are_rounded_and_missing_without_a_weight() {
@@ -277,97 +353,4 @@ fn a_day_has_what_came_left_and_was_weighed() {
     assert_eq!((tenth.head_in, tenth.head_out, tenth.weighed), (0, 0, 2), "who came back has not left");
     let last = figures(11);
     assert_eq!((last.head_in, last.head_out, last.groups_out), (1, 1, vec![group("OUT2")]));
-}
-
-/// Catches reads that are counted in another quarter, or that lack what people should look at.
-#[test]
-fn reads_are_counted_by_quarter_and_channel() {
-    let mut world = World::new();
-    let receive = |world: &mut World, text: &str, channel: &str, rssi_dbm| {
-        let mut incoming = world.incoming(text);
-        (incoming.origin.channel, incoming.origin.rssi_dbm) = (channel.into(), rssi_dbm);
-        world.store.append(&[incoming]).unwrap();
-        world.store.head().position.sequence
-    };
-    receive(&mut world, "hxb:L1:A:U1", "radio1", Some(-110));
-    let voided = receive(&mut world, "hxb:L1:B:U2", "radio1", Some(-111));
-    receive(&mut world, "event:hxbchi1|lf:A|weight:-5", "radio1", None);
-    let rejected = receive(&mut world, "nonsense", "radio2", None);
-    world.now.synchronized = false;
-    receive(&mut world, "hxb", "radio2", None);
-    world.now.synchronized = true;
-    world.corrects(void(voided.0));
-    // 10:45:00, the first moment of the next quarter.
-    world.wait(580_000);
-    let late = receive(&mut world, "hxb:L1:A:U1", "radio1", None);
-    let catalog = built(&world);
-    let first_us = BEGAN_US - 320_000_000;
-    let counts =
-        |first: Sequence, last: Sequence, received| ReadCounts { received, first, last, ..ReadCounts::default() };
-    let radio1 = ReadCounts { voided: 1, refused_weights: 1, weak: 1, ..counts(Sequence(2), Sequence(4), 3) };
-    let radio2 = ReadCounts {
-        rejected: 2,
-        rejections: vec![("field_count", 1), ("unknown_prefix", 1)],
-        doubtful: 1,
-        ..counts(rejected, Sequence(6), 2)
-    };
-    let next = counts(late, late, 1);
-    let found: Vec<_> =
-        catalog.reads(&ALL_TIMES).map(|read| (read.starts_us, read.channel, read.counts.clone())).collect();
-    let expected = [
-        (first_us, "radio1", radio1.clone()),
-        (first_us, "radio2", radio2.clone()),
-        (first_us + QUARTER_US, "radio1", next),
-    ];
-    assert_eq!(found, expected);
-    for (range, quarters) in [
-        (first_us..first_us + QUARTER_US, 2),
-        (first_us + 1..first_us + QUARTER_US, 0),
-        (first_us..first_us + QUARTER_US + 1, 3),
-        (first_us + 1..first_us + QUARTER_US + 1, 1),
-        (first_us + QUARTER_US..first_us, 0),
-    ] {
-        assert_eq!(catalog.reads(&range).count(), quarters, "{range:?}");
-    }
-    let both = ReadCounts {
-        voided: 1,
-        refused_weights: 1,
-        weak: 1,
-        received: 5,
-        last: Sequence(6),
-        first: Sequence(2),
-        ..radio2.clone()
-    };
-    let first_quarter = first_us..first_us + QUARTER_US;
-    assert_eq!(catalog.read_total(&first_quarter), both);
-    let mut backwards = radio2;
-    backwards.add(&ReadCounts::default());
-    backwards.add(&radio1);
-    assert_eq!(backwards, both);
-    let look =
-        ToLookAt { head: catalog.counts(), rejected: 2, refused_weights: 1, doubtful: 1, weak: 1, corrections: 1 };
-    assert_eq!(catalog.to_look_at(&first_quarter), look);
-}
-
-#[test]
-fn corrections_are_listed_latest_first_and_by_time() {
-    let mut world = World::new();
-    world.keeps("hxb:L1:A:U1");
-    let pen = |pen: &str| Correction::MovePen { animal: AnimalId(2), pen: pen.to_owned() };
-    let first = Sequence(world.corrects(pen("P1")));
-    world.wait(DAY_MS);
-    let second = Sequence(world.corrects(pen("P2")));
-    let catalog = built(&world);
-    for (before, expected) in [
-        (None, vec![second, first]),
-        (Some(second), vec![first]),
-        (Some(second.next()), vec![second, first]),
-        (Some(first), vec![]),
-    ] {
-        assert_eq!(catalog.corrections(before).collect::<Vec<_>>(), expected, "{before:?}");
-        assert_eq!(catalog.corrections_of(ALL_TIMES, before).collect::<Vec<_>>(), expected, "{before:?}");
-    }
-    let of_first = BEGAN_US..BEGAN_US + 1;
-    assert_eq!(catalog.corrections_of(of_first.clone(), None).collect::<Vec<_>>(), [first]);
-    assert_eq!((catalog.corrections_in(&of_first), catalog.corrections_in(&ALL_TIMES)), (1, 2));
 }

@@ -7,6 +7,7 @@ mod cases;
 mod catalog_figures;
 mod catalog_lists;
 mod catalog_questions;
+mod catalog_reads;
 mod catalogs;
 mod corrections;
 mod crash_images;
