@@ -98,8 +98,9 @@ fn hash_of(text: &[u8]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::{Received, RejectedPayload};
+    use crate::change::{Readmission, Received, RejectedPayload};
     use crate::payload::Rejection;
+    use crate::position::{Digest, Epoch};
 
     fn received(text: &str, forget_through: u64) -> Change {
         Change::Received(Box::new(Received {
@@ -130,6 +131,23 @@ mod tests {
         window.record(Sequence(6), &received("d", 4));
         assert!(window.find(b"a").is_none());
         assert_eq!(window.len(), 2);
+    }
+
+    /// Catches a payload that is dropped as a repetition, because an equal one of another time was lost and came back.
+    #[test]
+    fn a_text_that_came_back_repeats_nothing() {
+        let mut window = TextWindow::default();
+        let Change::Received(lost) = received("a", 0) else { panic!("it is received") };
+        let former = Readmission {
+            epoch: Epoch(1),
+            sequence: Sequence(9),
+            digest: Digest([7; 32]),
+            author: String::new(),
+            reason: String::new(),
+        };
+        let back = Received { readmission: Some(Box::new(former)), ..*lost };
+        window.record(Sequence(1), &Change::Received(Box::new(back)));
+        assert!(window.find(b"a").is_none() && window.is_empty());
     }
 
     /// Catches a flood that takes memory without a limit.

@@ -135,6 +135,15 @@ mod tests {
         assert!(!(&prefix..&end).contains(&&reader_key("mainly", 1, "7")));
     }
 
+    /// Catches a length that is no longer that of the text behind it.
+    #[test]
+    fn a_name_is_cut_where_its_length_ends() {
+        let prefix = reader_group_prefix(&"x".repeat(300));
+        assert_eq!((prefix.len(), prefix[0]), (256, 255));
+        assert_eq!(prefix, reader_group_prefix(&"x".repeat(255)));
+        assert!(prefix > reader_group_prefix(&"x".repeat(254)));
+    }
+
     /// Catches a lot that is counted as two, because a second reader writes it in another way.
     #[test]
     fn numbers_that_differ_in_case_or_blanks_have_one_key() {

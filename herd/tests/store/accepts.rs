@@ -81,6 +81,23 @@ fn an_operator_chooses_the_animal_of_a_rejected_payload() {
     assert_eq!(herd.owners[&(0, "A".to_owned())], one);
 }
 
+/// Catches an order for one animal that takes a lid or a tag away from another.
+#[test]
+fn a_payload_is_not_accepted_for_an_animal_if_it_names_another() {
+    let mut world = World::new();
+    let one = world.keeps("event:hxbpai000001|lid:1|lf:A|epc:U1");
+    let two = world.keeps("event:hxbpai000002|lid:2|lf:B|epc:U2");
+    assert_eq!(world.rejects("event:hxbchi000001|lid:1|lf:B"), "lid_of_another");
+    let rejected = world.store.head().position.sequence.0;
+    assert_eq!(world.refuses(accept(rejected, Some(two))), "lid_of_another");
+    world.corrects(accept(rejected, Some(one)));
+    assert_eq!(world.rejects("event:hxbrep000001|old_lf:A|old_epc:U2|new_lf:C"), "tags_of_two_animals");
+    let rejected = world.store.head().position.sequence.0;
+    for animal in [one, two] {
+        assert_eq!(world.refuses(accept(rejected, Some(animal))), "tag_of_another", "{animal}");
+    }
+}
+
 #[test]
 fn a_payload_whose_copy_is_an_event_is_not_accepted_too() {
     let mut world = World::new();
@@ -114,6 +131,26 @@ fn an_export_that_is_accepted_days_later_joins_the_batch_of_its_time() {
     // The batch has rested all the same.
     let next = world.keeps("hxe:OUT:D:U4");
     assert!(world.herd().batches[&opened].closed.is_some() && world.herd().batches[&next].members == 1);
+}
+
+/// Catches a page that reads a whole log for one sentence, or tells a part of it as all.
+#[test]
+fn a_proposal_reads_a_thousand_changes_and_says_if_there_are_more() {
+    let mut world = World::new();
+    world.keeps("event:hxbchi000001|weight:1|lid:1");
+    for n in 2..7_u32 {
+        world.rejects(&format!("event:hxbchi000001|weight:{n}|lid:1"));
+    }
+    let noise: Vec<_> = (8..=1_002).map(|n| world.incoming(&format!("noise {n}"))).collect();
+    world.store.append(&noise).unwrap();
+    let text = |world: &World| {
+        let proposals = world.store.reader().snapshot().unwrap().reader_era_proposals().unwrap();
+        proposals[0].text.rsplit(" on ").next().unwrap().to_owned()
+    };
+    assert_eq!(world.store.head().position.sequence, Sequence(1_002));
+    assert!(text(&world).starts_with("judges 1000 rejected payloads anew; "), "{}", text(&world));
+    world.rejects("noise");
+    assert!(text(&world).starts_with("judges at least 1000 rejected payloads anew; "), "{}", text(&world));
 }
 
 #[test]

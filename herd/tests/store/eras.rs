@@ -175,6 +175,9 @@ fn an_order_is_applied_once_and_another_order_moves_everything_into_the_next_era
     assert_eq!(world.herd().heads().map(|(id, _)| id).collect::<Vec<_>>(), ids);
     let is_third = |world: &World, id: u64| world.herd().animals[&id].lids.iter().all(|name| name.reader_era == 3);
     assert!(ids[3..].iter().all(|id| is_third(&world, *id)));
+    world.corrects(era_from(first));
+    world.corrects(Correction::NewReaderEra { reader_group: "main".to_owned(), from: None });
+    assert_eq!(orders(&world), [(4, false)], "one that is not done is shown in a later era as well");
 }
 
 #[test]
@@ -372,5 +375,8 @@ fn a_payload_whose_animal_has_too_long_a_history_stays_where_it_was_and_the_orde
     world.begins_era(first);
     let moves = &world.store.reader().snapshot().unwrap().reader_era_moves().unwrap()[0];
     assert_eq!((moves.moved, moves.left, moves.done), (1, 1, true));
+    world.corrects(Correction::NewReaderEra { reader_group: "main".to_owned(), from: None });
+    let moves = world.store.reader().snapshot().unwrap().reader_era_moves().unwrap();
+    assert_eq!(moves.len(), 1, "an order that left a payload is shown for good");
     assert_eq!(world.herd().heads().next().unwrap().1.weight_g, Some(300_000), "it is still the old one's");
 }

@@ -284,9 +284,13 @@ fn a_weight_that_is_accepted_late_does_not_replace_a_later_one() {
     let late = last(&world);
     world.wait(1_000);
     world.keeps("event:hxbchi2|lid:1|weight:300");
-    world.corrects(accept(late, Some(animal)));
+    let accepted = world.corrects(accept(late, Some(animal)));
     assert_eq!(world.herd().only_animal().1.weight_g, Some(300_000));
     assert_eq!(weights(&world, animal).len(), 2);
+    // It is a weighing like any other, and can be put right.
+    world.corrects(reweigh(animal, 210_000, WeighingTime::InsteadOf(Sequence(accepted))));
+    assert_eq!(weights(&world, animal).iter().map(|(weight_g, _)| *weight_g).collect::<Vec<_>>(), [210_000, 300_000]);
+    assert_eq!(world.herd().only_animal().1.weight_g, Some(300_000));
 }
 
 /// Catches a rule that only the barn applies.
