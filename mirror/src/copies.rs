@@ -355,6 +355,44 @@ mod tests {
         assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (Some(first), None));
     }
 
+    /// Catches a refusal of the files that passes for a copy without a note, and a note that nobody can read that protects a copy
+    /// from a second gift.
+    #[test]
+    fn a_note_that_does_not_read_is_none_and_one_that_cannot_be_read_is_an_error() {
+        let (_directory, copies) = fresh();
+        let copy = copies.begin(|_| true).unwrap();
+        assert_eq!(copies.given_back(copy).unwrap(), None);
+        let note = copies.path(copy).join(GIVEN_BACK);
+        fs::write(&note, b"{").unwrap();
+        assert_eq!(copies.given_back(copy).unwrap(), None);
+        fs::remove_file(&note).unwrap();
+        fs::create_dir(&note).unwrap();
+        let failed = copies.given_back(copy).unwrap_err();
+        assert!(failed.to_string().starts_with("cannot read ") && !failed.is_refusal(), "{failed}");
+    }
+
+    /// Catches weights and owners that every user of the machine can read.
+    #[test]
+    fn only_the_owner_can_open_the_directories() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (directory, copies) = fresh();
+        let copy = copies.path(copies.begin(|_| true).unwrap());
+        for path in [&directory.path().join("sites"), &copies.directory, &copy] {
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700, "{}", path.display());
+        }
+    }
+
+    /// Catches an operator's mistake that is told as a failure of the disk, and the other way round.
+    #[test]
+    fn a_refusal_is_no_failure_of_the_files() {
+        let (_directory, copies) = fresh();
+        assert!(copies.discard().unwrap_err().is_refusal());
+        copies.begin(|_| true).unwrap();
+        assert!(copies.discard().unwrap_err().is_refusal());
+        let invalid = CopiesError::InvalidCurrent { path: "current".into(), target: "x".into() };
+        assert!(!invalid.is_refusal() && !file_error("read", Path::new("x"))(io::ErrorKind::Other.into()).is_refusal());
+    }
+
     #[test]
     fn a_swap_interrupted_before_the_rename_can_be_repeated() {
         let (_directory, copies) = fresh();
@@ -367,11 +405,19 @@ mod tests {
     #[test]
     fn a_current_link_that_names_no_copy_is_an_error() {
         let (_directory, copies) = fresh();
-        for target in ["copy-9", "../other/copy-1", "copy-01", "/"] {
-            let link = copies.directory.join(CURRENT);
+        let copy = copies.begin(|_| true).unwrap();
+        fs::create_dir(copies.directory.join("copy-0")).unwrap();
+        fs::create_dir(copies.directory.join("copy-01")).unwrap();
+        let link = copies.directory.join(CURRENT);
+        for target in ["copy-9", "../other/copy-1", "copy-01", "copy-0", "copy-+1", "/"] {
             symlink(target, &link).unwrap();
             assert!(matches!(copies.current(), Err(CopiesError::InvalidCurrent { .. })), "{target}");
             fs::remove_file(&link).unwrap();
         }
+        assert_eq!(copies.all().unwrap(), [copy], "other directories are no copies");
+        fs::write(&link, "copy-1").unwrap();
+        let failed = copies.current().unwrap_err();
+        assert!(failed.to_string().starts_with("cannot read the link "), "{failed}");
+        assert!(copies.complete().is_err() && copies.finish(copy, |_| true).is_err());
     }
 }

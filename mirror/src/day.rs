@@ -141,7 +141,17 @@ mod tests {
     fn a_day_is_written_in_one_way() {
         assert_eq!(day("2026-11-27").to_string(), "2026-11-27");
         assert_eq!(day("2026-11-27").in_words(), "Friday 27 November 2026");
-        for text in ["", "2026-1-5", "2026-02-30", "2026-11-27T00:00", "27.11.2026", "-2026-11-27", "9999-12-31", "x"] {
+        for text in [
+            "1969-12-31",
+            "",
+            "2026-1-5",
+            "2026-02-30",
+            "2026-11-27T00:00",
+            "27.11.2026",
+            "-2026-11-27",
+            "9999-12-31",
+            "x",
+        ] {
             assert!(text.parse::<Day>().is_err(), "{text}");
         }
         let turn = day("2026-12-31");
@@ -171,6 +181,15 @@ mod tests {
         let labels = |text| zone.hours(day(text)).into_iter().map(|hour| hour.label).collect::<Vec<_>>();
         assert_eq!(labels("2026-11-01")[..4], ["00", "01 MDT", "01 MST", "02"]);
         assert_eq!(labels("2026-03-08")[..3], ["00", "01", "03"]);
+
+        // There the clocks are set by half an hour.
+        let zone = Zone::named("Australia/Lord_Howe").unwrap();
+        let hours = zone.hours(day("2026-04-05"));
+        let labels: Vec<_> = hours.iter().map(|hour| hour.label.as_str()).collect();
+        assert_eq!(labels[..4], ["00", "01", "01:30", "02:30"], "{labels:?}");
+        let range = zone.range_us(day("2026-04-05"));
+        let last = hours.last().unwrap().range_us.clone();
+        assert_eq!((last.end, last.end - last.start), (range.end, HOUR_US / 2));
     }
 
     /// Catches a day that is lost where the clocks skip midnight.

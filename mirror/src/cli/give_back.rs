@@ -60,3 +60,36 @@ fn print_given_back(site: &str, total: &GiveBackProgress, out: &mut dyn Write) -
     }
     Ok(out.flush()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herd::store::DamagedRow;
+
+    /// Catches decisions that nobody makes again because they are not named, and rows that are told as mended and are not.
+    #[test]
+    fn the_result_names_what_is_left_to_do() {
+        let printed = |total: &GiveBackProgress| {
+            let mut out = Vec::new();
+            print_given_back("north", total, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let done = GiveBackProgress { kept: 5, duplicates: 7, ..GiveBackProgress::default() };
+        let end = "`north` took 5 payloads back, and held 7 already. Nothing else is only here.\n";
+        assert_eq!(printed(&done), end);
+        let row = |n| DamagedRow { first: Sequence(n), last: Sequence(n + 9) };
+        let some = GiveBackProgress { mended: vec![row(11)], unmended: vec![row(31)], ..done.clone() };
+        let [mended, unmended] = [row(11), row(31)].map(|row| row.to_string());
+        let rows = format!(
+            "{mended}: the log of `north` was damaged there, and has them again.\n\
+             {unmended}: the log of `north` is damaged there, and this office cannot prove what was there.\n"
+        );
+        assert_eq!(printed(&some), format!("{rows}{end}"));
+        for (count, more) in [(2, ""), (3, ", and more")] {
+            let not_repeated = vec![Sequence(8), Sequence(9)];
+            let some = GiveBackProgress { not_repeated, not_repeated_count: count, ..done.clone() };
+            let told = format!("{count} corrections are not repeated; make them again: 8, 9{more}.\n");
+            assert_eq!(printed(&some), format!("{end}{told}"));
+        }
+    }
+}

@@ -24,6 +24,8 @@ mod pull;
 mod room;
 mod session;
 mod status;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use arrivals::{Arrival, Arrivals, MAX_ARRIVALS};

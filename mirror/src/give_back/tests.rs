@@ -70,3 +70,27 @@ fn a_copy_that_grew_since_it_was_given_back_is_needed_again() {
     copy(&copies, &shown);
     assert!(!held_copies(directory.path(), shown.reader()).is_given_back(old).unwrap());
 }
+
+/// Catches a sum that loses what a page gave back, and a list of decisions that grows without bound.
+#[test]
+fn the_results_of_the_pages_add_up_and_a_hundred_decisions_are_named() {
+    let row = |n| DamagedRow { first: Sequence(n), last: Sequence(n + 1) };
+    let mut total = GiveBackProgress::default();
+    for n in 0..3 {
+        let not_repeated = (0..40).map(|m| Sequence(n * 40 + m)).collect();
+        let (mended, unmended) = (vec![row(n)], vec![row(n + 10), row(n + 20)]);
+        let step = GiveBackProgress {
+            kept: 5,
+            duplicates: 7,
+            not_repeated,
+            not_repeated_count: 50,
+            mended,
+            unmended,
+            next: None,
+        };
+        total.add(step);
+    }
+    assert_eq!((total.kept, total.duplicates, total.not_repeated_count), (15, 21, 150));
+    assert_eq!((total.mended.len(), total.unmended.len()), (3, 6));
+    assert_eq!(total.not_repeated, (0..100).map(Sequence).collect::<Vec<_>>());
+}

@@ -185,3 +185,85 @@ impl From<PeopleError> for DirectError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str, role: Role, is_invited: bool) -> ListedUser {
+        ListedUser { name: name.parse().unwrap(), role, is_invited }
+    }
+
+    /// Returns what a command asks for, and prints after this response.
+    fn run(command: UserCommand, response: UserResponse) -> (UserRequest, Result<String, UserCommandError>) {
+        let (mut asked, mut out) = (None, Vec::new());
+        let ask = |request: &UserRequest| {
+            asked = Some(request.clone());
+            Ok(response)
+        };
+        let done = command.run(ask, "office.local:5000", &mut out);
+        (asked.unwrap(), done.map(|()| String::from_utf8(out).unwrap()))
+    }
+
+    /// Catches a command that does another thing than it says, and a link that cannot be opened or is not alone on its line.
+    #[test]
+    fn each_command_asks_for_its_change_and_says_what_was_done() {
+        let ana: UserName = "Ana".parse().unwrap();
+        let link = UserResponse::Link { code: "hxw_1".to_owned() };
+        let text = "Give `Ana` this link, which works once, for 7 days, to choose a password:\n\
+                    https://office.local:5000/welcome?code=hxw_1\n";
+        for (command, request, response, text) in [
+            (
+                UserCommand::Add { name: ana.clone(), role: Role::Owner },
+                UserRequest::Add { name: ana.clone(), role: Role::Owner },
+                link.clone(),
+                text,
+            ),
+            (UserCommand::Passwd { name: ana.clone() }, UserRequest::Passwd { name: ana.clone() }, link.clone(), text),
+            (
+                UserCommand::Remove { name: ana.clone() },
+                UserRequest::Remove { name: ana.clone() },
+                UserResponse::Removed,
+                "User `Ana` is removed and logged out.\n",
+            ),
+        ] {
+            let (asked, printed) = run(command, response);
+            assert_eq!((asked, printed.unwrap().as_str()), (request, text));
+        }
+        let (_, wrong) = run(UserCommand::Remove { name: ana }, link);
+        assert!(matches!(wrong, Err(UserCommandError::Command(CommandError::UnexpectedResponse))));
+    }
+
+    #[test]
+    fn users_are_printed_as_a_table_or_as_json() {
+        let users = vec![user("Ana Pérez", Role::Operator, false), user("Ben", Role::Owner, true)];
+        let (asked, table) = run(UserCommand::List { json: false }, UserResponse::Users(users.clone()));
+        assert_eq!(asked, UserRequest::List);
+        assert_eq!(table.unwrap(), "Ana Pérez  operator\nBen        owner  has not chosen a password yet\n");
+        let (_, text) = run(UserCommand::List { json: true }, UserResponse::Users(users));
+        let expected = json!([
+            {"name": "Ana Pérez", "role": "operator", "is_invited": false},
+            {"name": "Ben", "role": "owner", "is_invited": true},
+        ]);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text.unwrap()).unwrap(), expected);
+        let (_, empty) = run(UserCommand::List { json: false }, UserResponse::Users(Vec::new()));
+        assert!(empty.unwrap().contains("`user add NAME --role owner` adds one"));
+    }
+
+    /// Catches a refusal that a script takes for a failure of the office, and a failure that it takes for a refusal.
+    #[test]
+    fn refusals_and_failures_have_codes_of_their_own() {
+        let ana: UserName = "Ana".parse().unwrap();
+        let failed = PeopleError::Hash(super::super::HashError::Busy);
+        for (error, code) in [
+            (PeopleError::Exists(ana.clone()), "refused"),
+            (PeopleError::Invited(ana.clone()), "refused"),
+            (PeopleError::Unknown(ana.clone()), "refused"),
+            (PeopleError::LastOwner(ana), "refused"),
+            (PeopleError::TooMany, "refused"),
+            (failed, "failed"),
+        ] {
+            assert_eq!(ControlError::from(error).code, code);
+        }
+    }
+}

@@ -187,7 +187,11 @@ mod tests {
         for _ in 0..2 * ADDRESS_TRIES {
             let _ = throttle.take(address(201), "ben", false);
         }
-        throttle.take(address(201), "ana", true).unwrap();
+        for _ in 0..NAME_TRIES {
+            throttle.take(address(201), "ana", true).unwrap();
+        }
+        assert_eq!(throttle.take(address(201), "ana", true).unwrap_err(), NAME_PERIOD, "not even there for ever");
+        throttle.take(address(202), "ana", true).unwrap();
     }
 
     /// Catches a name that reads like the tries of somebody else.

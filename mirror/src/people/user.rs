@@ -223,6 +223,8 @@ mod tests {
             assert_eq!(text.parse::<UserName>().err(), Some(UserNameError::Character), "{text:?}");
         }
         assert_eq!("\u{3000} ".parse::<UserName>().err(), Some(UserNameError::Length));
+        assert!(format!("a{}", "\u{330}".repeat(MAX_MARKS)).parse::<UserName>().is_ok());
+        assert!("n".repeat(MAX_NAME_CHARS).parse::<UserName>().is_ok());
         let cut = format!("{} b", "a".repeat(MAX_NAME_CHARS));
         assert_eq!(cut.parse::<UserName>().err(), Some(UserNameError::Length), "nothing of a name is dropped");
     }

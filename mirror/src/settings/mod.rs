@@ -145,6 +145,7 @@ mod tests {
         let settings = load("listen = '0.0.0.0:1'", &vars).unwrap();
         assert_eq!(settings.listen.to_string(), "127.0.0.1:0");
         assert_eq!(settings.tls.certificate.unwrap(), Path::new("/c"));
+        assert!(is_variable("HERDLINX_MIRROR_LISTEN") && !is_variable("HERDLINX_LISTEN"));
     }
 
     #[test]
@@ -153,7 +154,8 @@ mod tests {
             ("sync_intervall = '10s'", "sync_intervall"),
             ("sync_interval = '10'", "sync_interval"),
             ("sync_interval = '0s'", "sync_interval"),
-            ("sync_interval = '2h'", "sync_interval"),
+            ("sync_interval = '999ms'", "sync_interval"),
+            ("sync_interval = '3601s'", "sync_interval"),
             ("listen = '5000'", "listen"),
             ("log = 'loud'", "log"),
             ("log_file = 'mirror.log'", "log_file"),
@@ -171,6 +173,9 @@ mod tests {
         ] {
             let error = load(file, &[]).unwrap_err().to_string();
             assert!(error.contains(named), "{file}: {error}");
+        }
+        for edge in ["1s", "3600s"] {
+            assert!(load(&format!("sync_interval = '{edge}'"), &[]).is_ok(), "{edge}");
         }
         assert!(Settings::load(Some(Path::new("/nowhere.toml")), std::iter::empty(), Table::new()).is_err());
     }

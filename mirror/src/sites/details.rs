@@ -44,3 +44,23 @@ impl SiteDetails {
         self.disk.is_none_or(|disk| disk.free_bytes >= min_free_bytes(disk.total_bytes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a page that calls a full disk empty, or an unknown one full.
+    #[test]
+    fn there_is_room_down_to_the_reserve() {
+        let total_bytes = 100 << 30;
+        let floor = min_free_bytes(total_bytes);
+        let trust = "its key".to_owned();
+        let details =
+            SiteDetails { addresses: Vec::new(), trust, store: StoreId([1; 16]), paired_at_us: 0, disk: None };
+        assert!(details.has_room(), "unknown");
+        for (free_bytes, has_room) in [(floor + 1, true), (floor, true), (floor - 1, false)] {
+            let disk = Some(FreeDisk { free_bytes, total_bytes });
+            assert_eq!(SiteDetails { disk, ..details.clone() }.has_room(), has_room, "{free_bytes}");
+        }
+    }
+}

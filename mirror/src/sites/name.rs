@@ -101,6 +101,9 @@ mod tests {
     fn a_barn_whose_name_is_taken_gets_a_number() {
         let taken = ["barn", "barn-2"];
         assert_eq!(SiteName::derive("barn", |name| taken.contains(&name.as_str())).as_str(), "barn-3");
+        let longest = "x".repeat(MAX_NAME_CHARS);
+        let other = SiteName::derive(&longest, |name| name.as_str() == longest);
+        assert_eq!(other.as_str(), format!("{}-2", &longest[..MAX_NAME_CHARS - 2]));
     }
 
     #[test]
@@ -108,6 +111,11 @@ mod tests {
         for text in ["", ".", "..", "a/b", ".hidden", "a b", "ä", "a\0", &"x".repeat(65)] {
             assert!(text.parse::<SiteName>().is_err(), "{text:?}");
         }
+        for text in ["a", "a.b_c-D9", "-", &"x".repeat(64)] {
+            assert_eq!(text.parse::<SiteName>().unwrap().to_string(), text);
+        }
+        let error = "x".repeat(1_000).parse::<SiteName>().unwrap_err().to_string();
+        assert!(error.starts_with("invalid site name `xxx") && error.len() < 200, "{error}");
     }
 
     proptest! {

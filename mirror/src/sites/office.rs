@@ -157,5 +157,7 @@ mod tests {
         let folding = OpenProgress::Folding { folded: Sequence(7_000), of: Sequence(20_000) };
         let folding = SiteState { opening: Some(OpeningStep::at(&folding)), ..SiteState::default() };
         assert_eq!(line(folding, None), "north: the copy of 20,000 changes is being folded again, 35 % done");
+        let both = SiteState { building: Some(reader()), ..complete() };
+        assert_eq!(line(both, Some(5_000)), "north copying, change 0, 0 of 5,000 copied");
     }
 }

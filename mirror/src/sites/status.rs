@@ -265,10 +265,11 @@ fn copied(state: &SiteState, barn_head: Option<u64>) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::follow::HealthReport;
+    use crate::follow::{BarnReport, HealthReport};
     use herd::position::StoreId;
     use herd::store::{MemoryDisk, Store};
-    use herd::wire::BarnHealth;
+    use herd::testing::TestBarn;
+    use herd::wire::{BarnHead, BarnHealth};
     use tokio::sync::watch;
     use tokio::time::Instant;
 
@@ -337,11 +338,82 @@ mod tests {
         assert_eq!((away.link, away.barn_findings), (LinkState::Away, None));
     }
 
-    /// Catches an unfinished copy that is reported as the served one.
+    /// Catches an unfinished copy that is reported as the served one, and a copy of more than all.
     #[test]
     fn progress_is_reported_while_a_copy_is_made() {
         let building = SiteState { building: Some(reader()), ..SiteState::default() };
         let status = status(LinkState::Pulling, building);
         assert_eq!((status.copied, status.head), (Some((0, 0)), None));
+        let barn = TestBarn::with_payloads(&["hxb:A:LF1:UHF1", "hxb:A:LF2:UHF2"]);
+        let building = SiteState { building: Some(barn.reader()), ..SiteState::default() };
+        for (barn_head, copied) in [(None, (3, 3)), (Some(2), (3, 3)), (Some(9), (3, 9))] {
+            assert_eq!(super::copied(&building, barn_head), Some(copied));
+        }
+        assert_eq!(super::copied(&SiteState::default(), Some(9)), None);
+    }
+
+    /// Catches tables that stand still or cannot be trusted while the status shows nothing of it.
+    #[test]
+    fn what_blocks_the_tables_is_told() {
+        let head = reader().head();
+        let of = |no_room: Option<&str>, digest_equal| {
+            let no_room = no_room.map(str::to_owned);
+            blocked(&head, &FollowStatus { no_room, digest_equal, ..FollowStatus::default() })
+        };
+        assert_eq!((of(None, None), of(None, Some(true))), (None, None));
+        assert_eq!(of(Some("the disk is full"), Some(false)).as_deref(), Some("the disk is full"));
+        assert!(
+            of(None, Some(false)).is_some_and(|why| why.contains("differ from the barn's") && why.contains("`verify`"))
+        );
+    }
+
+    /// Catches a summary that has another value than the page, or one in the place of another.
+    #[tokio::test(start_paused = true)]
+    async fn status_and_summary_have_what_the_follower_and_the_copy_report() {
+        let barn = TestBarn::with_payloads(&["hxb:A:LF1:UHF1", "hxb:A:LF2:UHF2"]);
+        let heard = BarnHead { head: Sequence(8), age_ms: Some(10), duplicates: 4 };
+        let follow = FollowStatus {
+            link: LinkState::Live,
+            successful_syncs: 5,
+            failed_syncs: 2,
+            total_records_synced: 9,
+            last_sync_at_us: Some(11),
+            barn: Some(BarnReport { barn: heard, at_us: 1_705_314_920_000_000, at: Instant::now() }),
+            digest_equal: Some(true),
+            barn_fold_version: Some(77),
+            last_error: Some("it broke".into()),
+            diverged: Some(Divergence::Forked),
+            refused_by: Some(barn.reader().position_at(Sequence(1)).unwrap().unwrap()),
+            ..FollowStatus::default()
+        };
+        let (_, receiver) = watch::channel(follow);
+        let site = SiteView::new("barn".parse().unwrap(), receiver);
+        site.change(|state| (state.shown, state.only_here) = (Some(barn.reader()), Some(6)));
+        tokio::time::advance(Duration::from_millis(5)).await;
+        let status = SiteStatus::new(&site, Duration::from_secs(10));
+        assert_eq!((status.sync_interval_s, status.last_sync_time), (10, Some(11)));
+        assert_eq!((status.total_syncs, status.successful_syncs, status.failed_syncs), (7, 5, 2));
+        assert_eq!((status.total_records_synced, status.lag_changes, status.barn_head), (9, Some(5), Some(8)));
+        assert_eq!(status.duplicates, Some(BarnDuplicates { count: 4, age_ms: Some(15) }));
+        assert_eq!((status.unfolded_changes, status.diverged, status.blocked.clone()), (Some(0), None, None));
+
+        let summary = SiteSummary::new(&site, Duration::from_secs(10));
+        let head = barn.reader().head();
+        assert_eq!((summary.name.as_str(), summary.running, summary.link.as_str()), ("barn", true, "live"));
+        assert_eq!((summary.position, summary.folded), (Some(head.position), Some(head.folded)));
+        assert_eq!((summary.fold_digest, summary.barn_head), (Some(head.fold_digest), Some(8)));
+        assert_eq!((summary.lag_changes, summary.only_here), (Some(5), Some(6)));
+        assert_eq!(summary.barn_heard_at.as_deref(), Some("2024-01-15T10:35:20.000Z"));
+        assert_eq!(summary.last_error.as_deref(), Some("it broke"));
+        assert_eq!((summary.digest_equal, summary.barn_fold_version), (Some(true), Some(77)));
+
+        site.change(|state| state.stopped_because = Some("another history".into()));
+        let stopped = SiteStatus::new(&site, Duration::from_secs(10));
+        let theirs = site.follow_status().refused_by;
+        assert_eq!(stopped.diverged, Some(Divergent { how: Divergence::Forked, own: Some(head.position), theirs }));
+        assert_eq!(
+            SiteSummary::new(&site, Duration::from_secs(10)).stopped_because.as_deref(),
+            Some("another history")
+        );
     }
 }

@@ -197,6 +197,10 @@ impl Served for SiteView {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::follow::{BarnReport, split_writer};
+    use herd::position::{Sequence, StoreId};
+    use herd::store::{MemoryDisk, Store};
+    use herd::testing::TestBarn;
 
     /// Catches a site that shows "checking" forever because the disk hangs before a writer exists.
     #[tokio::test(start_paused = true)]
@@ -213,5 +217,69 @@ mod tests {
         assert_eq!(site.stalled_part(within).await.unwrap(), "the opening of the copy of `north`");
         site.change(|state| state.opening = None);
         assert_eq!(site.stalled_part(within).await, None);
+    }
+
+    /// Catches a writer that hangs unseen, be it that of the served copy or of the one that is being made.
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_that_does_not_reply_is_reported_as_stalled() {
+        let store = |n| Store::open_replica(&MemoryDisk::default(), StoreId([n; 16])).unwrap();
+        let (busy, writer) = split_writer(store(1));
+        let _works = tokio::spawn(writer);
+        let (stuck, _never_polled) = split_writer(store(2));
+        let (_status, receiver) = watch::channel(FollowStatus::default());
+        let site = SiteView::new("north".parse().unwrap(), receiver);
+        for (shown, building, stalled) in [
+            (Some(busy.probe()), Some(busy.probe()), None),
+            (Some(busy.probe()), Some(stuck.probe()), Some("a writer of `north`")),
+            (Some(stuck.probe()), None, Some("a writer of `north`")),
+        ] {
+            site.change(|state| (state.shown_writer, state.building_writer) = (shown, building));
+            assert_eq!(site.stalled_part(Duration::from_secs(20)).await.as_deref(), stalled);
+        }
+    }
+
+    /// Catches a status that stands still with the copy that is not followed any more, and one whose counts begin anew while the
+    /// served copy goes on.
+    #[test]
+    fn the_follower_of_a_new_copy_speaks_once_that_of_the_served_one_has_stopped() {
+        let report = |head| {
+            let barn = BarnHead { head: Sequence(head), age_ms: Some(0), duplicates: 0 };
+            Some(BarnReport { barn, at_us: 0, at: Instant::now() })
+        };
+        let served =
+            FollowStatus { link: LinkState::Live, successful_syncs: 3, barn: report(7), ..FollowStatus::default() };
+        let new =
+            FollowStatus { link: LinkState::Pulling, successful_syncs: 2, barn: report(9), ..FollowStatus::default() };
+        let (status, receiver) = watch::channel(served.clone());
+        let (_new, building) = watch::channel(new);
+        let site = SiteView::new("north".parse().unwrap(), receiver);
+        assert_eq!((site.follow_status(), site.head_to_copy()), (served.clone(), Some(7)));
+        site.change(|state| state.building_status = Some(building));
+        assert_eq!((site.follow_status(), site.head_to_copy()), (served.clone(), Some(9)));
+        status.send_modify(|status| status.link = LinkState::Stopped);
+        let continued = site.follow_status();
+        assert_eq!((continued.link, continued.successful_syncs), (LinkState::Pulling, 5));
+    }
+
+    /// Catches an office that tells those behind it a head of the barn that it has not heard, or tells it as new.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_passed_on_of_the_barn_has_its_age() {
+        let barn = TestBarn::with_payloads(&["hxb:A:LF1:UHF1"]);
+        let (status, receiver) = watch::channel(FollowStatus::default());
+        let site = SiteView::new("north".parse().unwrap(), receiver);
+        let unheard = |head| BarnHead { head: Sequence(head), age_ms: None, duplicates: 0 };
+        assert_eq!((site.barn_head(), site.barn_health()), (unheard(0), BarnHealth::default()));
+        site.change(|state| (state.has_complete, state.shown) = (true, Some(barn.reader())));
+        assert_eq!(site.barn_head(), unheard(2));
+        let heard = BarnHead { head: Sequence(9), age_ms: Some(10), duplicates: 3 };
+        status.send_modify(|status| {
+            status.barn = Some(BarnReport { barn: heard, at_us: 0, at: Instant::now() });
+            let health = BarnHealth { age_ms: Some(10), findings: Vec::new(), omitted: 2 };
+            status.health = Some(HealthReport { health, at: Instant::now() });
+        });
+        tokio::time::advance(Duration::from_millis(5)).await;
+        assert_eq!(site.barn_head(), BarnHead { age_ms: Some(15), ..heard });
+        let health = site.barn_health();
+        assert_eq!((health.age_ms, health.omitted), (Some(15), 2));
     }
 }

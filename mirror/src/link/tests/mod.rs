@@ -1,6 +1,7 @@
 //! Tests of the link against a real TLS server on loopback.
 
 pub(crate) mod barn;
+mod first_contact;
 mod post;
 
 use super::{Address, HttpsLink, Trust};

@@ -105,6 +105,35 @@ fn removing_a_site_frees_its_name() {
     assert_eq!(add(&register, &line("barn", 2)).site.name.as_str(), "barn");
 }
 
+/// Catches an office that takes one barn too few or too many, and one that refuses to renew a pairing because it is full.
+#[test]
+fn the_number_of_sites_is_limited_but_known_ones_are_renewed() {
+    let (_directory, register) = register();
+    for n in 0..u8::try_from(MAX_SITES).unwrap() {
+        add(&register, &line("barn", n));
+    }
+    let more = register.add(&line("more", 200), &AddOptions::default(), 0);
+    assert!(matches!(more, Err(SitesError::TooMany)), "{more:?}");
+    let renewed = Pairing { key: "hxb_new".into(), ..line("barn", 3) };
+    assert_eq!(add(&register, &renewed).outcome, PairingOutcome::Known { changed: vec!["key"] });
+    assert_eq!(register.list().unwrap().len(), MAX_SITES);
+}
+
+/// Catches a renewal that is told as another one, and a name given again that counts as another one.
+#[test]
+fn each_changed_part_of_a_pairing_is_told_by_itself() {
+    let (_directory, register) = register();
+    add(&register, &line("barn", 1));
+    let named = AddOptions { name: Some("barn".parse().unwrap()), ..AddOptions::default() };
+    let moved = Pairing { addresses: vec!["192.168.7.2:5001".into()], ..line("barn", 1) };
+    let outcome = register.add(&moved, &named, 0).unwrap().outcome;
+    assert_eq!(outcome, PairingOutcome::Known { changed: vec!["addresses"] });
+    let outcome = add(&register, &Pairing { spki_sha256: [9; 32], ..moved }).outcome;
+    assert_eq!(outcome, PairingOutcome::Known { changed: vec!["trust"] });
+    let unknown = register.find(&"x".repeat(500)).unwrap_err().to_string();
+    assert!(unknown.ends_with("`; paired: barn") && unknown.len() < 150, "{unknown}");
+}
+
 #[test]
 fn the_stored_row_is_frozen_and_debug_output_hides_the_key() {
     let (_directory, register) = register();

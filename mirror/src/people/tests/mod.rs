@@ -1,5 +1,7 @@
 //! Users, sessions and links, also over a restart.
 
+mod limits;
+
 use super::*;
 use herd::clock::RawReading;
 use herd::randomness::SeededRandomness;
