@@ -97,3 +97,30 @@ pub(super) fn query_error(error: QueryError) -> ApiError {
         invalid_request => ApiError::bad_request(invalid_request.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches an error page that a browser never fetches again although it will do, and one that it fetches for ever.
+    #[test]
+    fn only_what_may_pass_is_worth_a_retry() {
+        let building = NoCatalogError::Building { percent: 7 };
+        let many = NoCatalogError::Failed(CatalogError::TooManyAnimals { max: 8 });
+        for (error, status, code, refresh) in [
+            (not_served(&NotServedError::NoCopy), 503, "copying", Some("10")),
+            (not_served(&NotServedError::Opening("35 %".into())), 503, "copy_opening", Some("10")),
+            (not_served(&NotServedError::Unreadable), 503, "store_unreadable", Some("10")),
+            (no_catalog(&building), 503, "catalog_building", Some("2")),
+            (no_catalog(&many), 501, "too_many_animals", None),
+            (no_catalog(&NoCatalogError::Failed(CatalogError::OtherHistory)), 503, "store_unreadable", Some("10")),
+            (ApiError::not_found("nothing"), 404, "not_found", None),
+        ] {
+            assert_eq!((error.status.as_u16(), error.code), (status, code));
+            let response = PageError { media_type: MediaType::Html, error }.into_response();
+            assert_eq!(response.status(), status, "{code}");
+            let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap());
+            assert_eq!((header(header::REFRESH), header(header::RETRY_AFTER)), (refresh, refresh), "{code}");
+        }
+    }
+}

@@ -242,6 +242,21 @@ mod tests {
     }
 
     #[test]
+    fn durations_have_one_unit_and_no_sign() {
+        let texts = [0, -59, 60, -3_599, 3_600, 172_799, 172_800, 86_400_000].map(|s: i64| duration(s * 1_000_000));
+        assert_eq!(texts, ["0 s", "59 s", "1 min", "59 min", "1 h", "47 h", "2 days", "1,000 days"]);
+        assert_eq!((age_s(1, 2_000_000), age_s(5, 4)), (1, 0));
+    }
+
+    /// Catches the words of programs on a page of people.
+    #[test]
+    fn the_names_of_json_are_those_of_the_forms() {
+        assert_eq!(without_keys("`weight_kg` is no number"), "the weight is no number");
+        assert_eq!(without_keys(&format!("`tag` and `tag_kind`{FOR_PROGRAMS}")), "the tag and the kind of tag");
+        assert_eq!((spaced("check_in_now"), spaced("died")), ("check in now".to_owned(), "died".to_owned()));
+    }
+
+    #[test]
     fn ages_use_the_largest_unit() {
         let texts = [-5, 0, 59, 60, 3_599, 3_600, 172_800].map(|s: i64| ago(0, s * 1_000_000));
         assert_eq!(texts, ["now", "now", "59 s ago", "1 min ago", "59 min ago", "1 h ago", "2 days ago"]);

@@ -256,6 +256,12 @@ mod tests {
             assert_eq!(said(&fast, arrival), "the barn’s clock is 2 h fast");
         }
         assert_eq!(said(&read(NOON_US - 60_000_000, true), Some(arrival(NOON_US, true))), "");
+        let live = |ahead_us| said(&read(NOON_US + ahead_us, true), Some(arrival(NOON_US, true)));
+        assert_eq!([CLOCK_TOLERANCE_US, -CLOCK_TOLERANCE_US].map(live), ["", ""]);
+        let beyond = [CLOCK_TOLERANCE_US + 1, -CLOCK_TOLERANCE_US - 1].map(live);
+        assert_eq!(beyond, ["the barn’s clock is 2 min fast", "the barn’s clock is 2 min slow"]);
+        assert_eq!(said(&read(EARLIEST_US, true), None), "", "the earliest time of a clock that was set");
+        assert_eq!(age(&read(EARLIEST_US, true), None), ReadAge::ByBarn);
         assert_eq!(said(&read(NOON_US, false), Some(arrival(NOON_US, true))), "the barn’s clock is not synchronized");
         assert_eq!(said(&read(0, false), Some(arrival(NOON_US, true))), "the barn’s clock is not set");
     }

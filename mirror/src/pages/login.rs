@@ -310,3 +310,50 @@ pub(super) fn sentence(message: &str) -> String {
     }
     sentence
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::people::{PasswordError, UserNameError};
+    use std::time::Duration;
+
+    /// Catches a log-in that forgets the page that somebody wanted, and one that leads to another machine.
+    #[test]
+    fn only_paths_of_a_bounded_length_lead_on() {
+        let longest = format!("/{}", "a".repeat(MAX_NEXT_CHARS - 1));
+        for own in ["/", "/animals?show=yard&pen=P%201", longest.as_str()] {
+            assert_eq!(own_path(own), own);
+        }
+        for other in ["", "animals", "//x", "/\\x", "/a b", "/\u{e4}", "/a\n", &format!("{longest}a")] {
+            assert_eq!(own_path(other), "/", "{other:?}");
+        }
+    }
+
+    /// Catches a refusal that a program takes for another one, and one that does not say when to come back.
+    #[test]
+    fn each_refusal_has_its_status_its_code_and_the_time_to_wait() {
+        let wait = Duration::from_millis(2_500);
+        for (error, status, code, retry_after_s) in [
+            (LoginError::Wrong, 403, "wrong_login", None),
+            (LoginError::TooManyTries { wait }, 429, "too_many_tries", Some(3)),
+            (LoginError::TooManySessions { wait }, 429, "too_many_sessions", Some(3)),
+            (LoginError::Link, 410, "link_used", None),
+            (LoginError::Name(UserNameError::Length), 400, "bad_request", None),
+            (LoginError::Password(PasswordError::TooShort), 400, "bad_request", None),
+            (LoginError::People(HashError::Busy.into()), 503, "busy", Some(RETRY_AFTER_S)),
+            (LoginError::People(PeopleError::TooMany), 503, "busy", Some(RETRY_AFTER_S)),
+        ] {
+            let refused = refusal(&error);
+            assert_eq!((refused.status.as_u16(), refused.retry_after_s), (status, retry_after_s), "{error}");
+            assert_eq!(refused.code, code, "{error}");
+        }
+        let busy = refusal(&LoginError::People(HashError::Busy.into()));
+        assert!(busy.message.contains("too many people"), "{busy:?}");
+        let failed = refusal(&LoginError::People(PeopleError::TooMany));
+        assert!(failed.message.contains("nobody can log in"), "what failed is for the log: {failed:?}");
+        assert_eq!(
+            (sentence("it fails"), sentence(""), sentence("\u{e4}")),
+            ("It fails.".into(), ".".into(), "\u{e4}.".into())
+        );
+    }
+}

@@ -9,12 +9,14 @@ mod form_logins;
 mod forms;
 mod html;
 mod json;
+mod lists;
 mod live;
 mod login;
 mod owners;
 mod reprocess;
 mod search;
 mod sites;
+mod status;
 mod users;
 
 use super::{Browsers, Conventions, login_routes, router};
@@ -122,6 +124,8 @@ struct TestOffice {
     /// Ends the sites.
     shutdown: ShutdownTrigger,
     catalogs: Arc<Catalogs>,
+    /// Changes the status of each site.
+    adjust: fn(&mut SiteStatus),
 }
 
 impl TestOffice {
@@ -140,6 +144,7 @@ impl TestOffice {
             only_here: Some(0),
             shutdown: ShutdownTrigger::default(),
             catalogs: Arc::default(),
+            adjust: |_| {},
         }
     }
 }
@@ -172,7 +177,7 @@ impl Office for TestOffice {
             }
             _ => (LinkState::Copying, None),
         };
-        self.sites.contains(&site).then(|| SiteStatus {
+        let status = || SiteStatus {
             name: site.to_owned(),
             running: true,
             sync_interval_s: 10,
@@ -198,8 +203,11 @@ impl Office for TestOffice {
             only_here: self.only_here,
             blocked: None,
             copied: (link == LinkState::Copying).then_some((12_000, 1_000_000)),
-            opening,
-        })
+            opening: opening.clone(),
+        };
+        let mut status = self.sites.contains(&site).then(status)?;
+        (self.adjust)(&mut status);
+        Some(status)
     }
 
     fn details(&self, site: &str) -> Option<SiteDetails> {
