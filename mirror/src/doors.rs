@@ -204,12 +204,16 @@ impl SiteRoutes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::follow::FollowSettings;
     use crate::people::{LoggedIn, People, Role};
+    use crate::sites::{AddOptions, SiteFiles};
     use axum::Extension;
     use axum::body::Body;
     use axum::extract::ConnectInfo;
     use axum::routing::get;
     use herd::clock::SystemClock;
+    use herd::pairing::Pairing;
+    use herd::position::StoreId;
     use herd::randomness::SeededRandomness;
     use herd::store::LocalFile;
     use std::net::SocketAddr;
@@ -314,5 +318,45 @@ mod tests {
     fn the_site_prefix_is_stripped_and_the_query_is_kept() {
         let uri: Uri = "/sites/north%2Dbarn/api/sync/changes?after=1".parse().unwrap();
         assert_eq!(without_site(&uri).unwrap().to_string(), "/api/sync/changes?after=1");
+        for other in ["/sites/north", "/api/sites/north/x", "*"] {
+            assert_eq!(without_site(&other.parse().unwrap()), None, "{other}");
+        }
+    }
+
+    /// Catches an office that is called healthy although it follows a barn no more, and one that is called ill because a barn is away.
+    #[tokio::test]
+    async fn an_office_is_unhealthy_once_it_has_stopped_to_follow_a_barn() {
+        let directory = tempfile::tempdir().unwrap();
+        let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
+        let clock = Arc::new(SystemClock::default());
+        let keys = Arc::new(KeyRing::load(local.clone(), clock.clone(), SeededRandomness::new(1)).unwrap());
+        let files = SiteFiles::new(local, directory.path());
+        for (site, store) in [("away", 1), ("damaged", 2)] {
+            let line = Pairing {
+                site: site.to_owned(),
+                addresses: vec!["127.0.0.1:9".to_owned()],
+                spki_sha256: [1; 32],
+                store: StoreId([store; 16]),
+                key: "hxb_1".to_owned(),
+            };
+            files.add(&line, &AddOptions::default(), 0).unwrap();
+        }
+        let settings = FollowSettings { sync_interval: std::time::Duration::from_secs(10), seed: 1 };
+        let (sites, _failures) = Sites::start(files.clone(), settings, clock.clone()).await.unwrap();
+        let router = health(sites, keys.clone());
+        let (status, body) = get_page(&router, ELSEWHERE, HEALTH_PATH, With::Nothing).await;
+        assert_eq!((status, body.as_str()), (200, r#"{"status":"healthy","success":true}"#));
+        let (status, _) = get_page(&router, ELSEWHERE, "/api/remote/health?x=1", With::Nothing).await;
+        assert_eq!(status, 400);
+
+        let copy = files.begin_copy("damaged").unwrap();
+        let path = files.copies(&"damaged".parse().unwrap()).unwrap().path(copy);
+        std::fs::write(path.join("log.redb"), b"no log").unwrap();
+        let (sites, _failures) = Sites::start(files, settings, clock).await.unwrap();
+        let is_stopped = async || sites.status("damaged").unwrap().stopped_because.map(|_| ());
+        service::harness::wait_until("the damaged copy is not followed", is_stopped).await.unwrap();
+        let (status, body) = get_page(&health(sites, keys), ELSEWHERE, HEALTH_PATH, With::Nothing).await;
+        assert!(status == 503 && body.contains(r#""failing":["replication"]"#), "{status} {body}");
+        assert!(!body.contains("damaged"), "it needs no key, so it names no site: {body}");
     }
 }

@@ -73,3 +73,31 @@ impl From<&CliError> for Exit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prepare::{CardFlagsError, NewFileError};
+    use service::control::ControlError;
+
+    /// Catches a script that takes a refused command line for a failure, or a refusal for either.
+    #[test]
+    fn errors_have_the_exit_codes_of_the_help() {
+        let source = || io::Error::from(io::ErrorKind::NotFound);
+        let refused = || CommandError::Refused(ControlError::new("refused", "no"));
+        let flags = PrepareError::Flags(CardFlagsError::TooLarge("x".into()));
+        let file = PrepareError::File(NewFileError::Exists("x".into()));
+        for (error, exit) in [
+            (CliError::Authority { path: "x".into(), source: source() }, Exit::Usage),
+            (CliError::Io(source()), Exit::Failure),
+            (CliError::Prepare(flags), Exit::Usage),
+            (CliError::Prepare(file), Exit::Failure),
+            (CliError::Command(refused()), Exit::from(&refused())),
+            (CliError::User(UserCommandError::Command(refused())), Exit::from(&refused())),
+            (CliError::User(UserCommandError::Print(source())), Exit::Failure),
+        ] {
+            assert_eq!(Exit::from(&error), exit, "{error}");
+        }
+        assert_ne!(Exit::from(&refused()), Exit::Failure);
+    }
+}

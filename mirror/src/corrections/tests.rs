@@ -391,3 +391,28 @@ async fn orders_over_the_limit_are_busy() {
     };
     assert_eq!((answer.status, answer.error().as_str()), (503, "busy"));
 }
+
+/// Catches a form whose order does not reach the barn as it is, and payloads that are judged again from another place on.
+#[tokio::test]
+async fn the_forms_of_users_reach_the_barn() {
+    let (identity, log) = (Identity::self_signed(KeyPair::generate().unwrap()), RequestLog::default());
+    let seen = log.clone();
+    let answer = async move |request: Request| {
+        let path = request.uri().to_string();
+        let body = to_bytes(request.into_body(), MAX_ORDER_BYTES).await.unwrap();
+        seen.lock().unwrap().push((path, body));
+        r#"{"success":true}"#
+    };
+    let barn = Barn::start_with(&identity, Router::new().fallback(answer));
+    let barn = FakeBarn { barn, pin: identity.pin(), sent: log };
+    let office = Office::new(vec![barn.line("barn", 1)]).await;
+    let forwarder = Forwarder::new(office.sites.clone());
+    let (user, order): (UserName, CorrectionOrder) = ("Ana".parse().unwrap(), serde_json::from_str(ORDER).unwrap());
+    assert_eq!(forwarder.send("barn", &user, &order).await.unwrap().status, StatusCode::OK);
+    assert_eq!(forwarder.reprocess("barn", &user, Sequence(7)).await.unwrap().body, r#"{"success":true}"#);
+    let [(to, sent), again] = barn.sent().try_into().unwrap();
+    assert_eq!((to.as_str(), serde_json::from_slice::<CorrectionOrder>(&sent).unwrap()), (PATH, order));
+    assert_eq!(again, ("/api/lora/process?after=7".to_owned(), Bytes::new()));
+    let unknown = forwarder.reprocess("east", &user, Sequence(7)).await.unwrap_err();
+    assert_eq!((unknown.status, barn.sent().len()), (StatusCode::NOT_FOUND, 2));
+}

@@ -147,3 +147,115 @@ fn by_part<'a>(sites: &'a [(Labels<'a>, Vec<HealthFinding>)]) -> BTreeMap<[(&'st
 fn lag_changes(site: &SiteSample) -> Option<u64> {
     site.status.lag_changes(site.copy.as_ref()?.head().position.sequence)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::follow::{BarnReport, HealthReport};
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use herd::position::Sequence;
+    use herd::testing::TestBarn;
+    use herd::wire::{BarnHead, BarnHealth};
+    use tokio::time::Instant;
+    use tower::ServiceExt as _;
+
+    /// Collects the metrics of these samples.
+    struct Samples(Vec<fn() -> SiteSample>);
+
+    impl fmt::Debug for Samples {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Samples")
+        }
+    }
+
+    impl Collector for Samples {
+        fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+            let (mut families, samples) =
+                (Families::new(encoder), self.0.iter().map(|sample| sample()).collect::<Vec<_>>());
+            encode_syncs(&mut families, &samples)?;
+            encode_links(&mut families, &samples)
+        }
+    }
+
+    fn sample(name: &str, followed: bool, status: FollowStatus) -> SiteSample {
+        let copy = (name != "new").then(|| TestBarn::with_payloads(&["hxb:L:A:U1"]).reader());
+        let only_here = followed.then_some(3);
+        SiteSample {
+            name: name.to_owned(),
+            copy,
+            followed,
+            only_here,
+            status,
+            delivered: SyncCounts::default(),
+            backup: None,
+        }
+    }
+
+    fn live(name: &str, findings: &[(&str, bool)]) -> SiteSample {
+        let barn = BarnHead { head: Sequence(9), age_ms: Some(1_500), duplicates: 0 };
+        let finding = |(part, failing): &(&str, bool)| HealthFinding {
+            part: (*part).into(),
+            failing: *failing,
+            text: "x".into(),
+        };
+        let health = BarnHealth { age_ms: Some(0), findings: findings.iter().map(finding).collect(), omitted: 0 };
+        let status = FollowStatus {
+            link: LinkState::Live,
+            successful_syncs: 5,
+            failed_syncs: 2,
+            total_records_synced: 7,
+            digest_equal: Some(true),
+            barn: Some(BarnReport { barn, at_us: 0, at: Instant::now() }),
+            health: Some(HealthReport { health, at: Instant::now() }),
+            ..FollowStatus::default()
+        };
+        sample(name, true, status)
+    }
+
+    /// Catches an alert that never fires because a value is wrong, is that of another site, or stands for an unknown one.
+    #[tokio::test(start_paused = true)]
+    async fn each_site_has_its_values_and_what_is_unknown_is_left_out() {
+        let samples = Samples(vec![
+            || live("north", &[("radio1", false)]),
+            || live("unwell", &[("disk", false), ("disk", true), ("disk", false), ("reads", true)]),
+            || live("new", &[]),
+            || {
+                let status =
+                    FollowStatus { link: LinkState::Stopped, digest_equal: Some(false), ..FollowStatus::default() };
+                sample("stopped", false, status)
+            },
+        ]);
+        let router = service::metrics::router(vec![Box::new(samples)]);
+        let request = Request::get("/metrics").body(Body::empty()).unwrap();
+        let body = to_bytes(router.oneshot(request).await.unwrap().into_body(), 100_000).await.unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        let of = |site: &str| {
+            let label = format!("site=\"{site}\"");
+            let own = lines.iter().filter(|line| line.contains(&label));
+            own.map(|line| line.trim_start_matches("herdlinx_").replace(&label, "")).collect::<Vec<_>>()
+        };
+        let counts =
+            ["syncs_total{,outcome=\"succeeded\"} 5", "syncs_total{,outcome=\"failed\"} 2", "synced_changes_total{} 7"];
+        let north = [
+            "lag_changes{} 7",
+            "barn_heard_age_seconds{} 1.5",
+            "tables_equal{} 1",
+            "barn_failing{} 0",
+            "barn_finding{,part=\"radio1\"} 0",
+            "site_live{} 1",
+            "site_followed{} 1",
+            "only_here_changes{} 3",
+        ];
+        assert_eq!(of("north"), [&counts[..], &north].concat(), "{text}");
+        for line in
+            ["barn_failing{} 2", "barn_finding{,part=\"disk\"} 1", "barn_finding{,part=\"reads\"} 1", "site_live{} 0"]
+        {
+            assert_eq!(of("unwell").iter().filter(|own| *own == line).count(), 1, "{line}: {text}");
+        }
+        assert!(!of("new").iter().any(|line| line.starts_with("lag")), "there is no copy yet: {text}");
+        let stopped = ["tables_equal{} 0", "site_live{} 0", "site_followed{} 0"];
+        assert_eq!(of("stopped")[3..], stopped, "{text}");
+    }
+}

@@ -1,5 +1,7 @@
 //! Copies that somebody needs, and those that nobody does.
 
+mod steps;
+
 use super::*;
 use herd::store::MemoryDisk;
 use herd::testing::TestBarn;

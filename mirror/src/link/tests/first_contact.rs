@@ -127,6 +127,7 @@ async fn the_answer_that_says_most_is_told() {
     for pair in ranked.windows(2) {
         let [less, more] = pair else { unreachable!("windows of two") };
         let told = introduce(std::slice::from_ref(more), &introduction()).await.unwrap_err();
+        assert!(told.to_string().contains(&more.to_string()), "{told}");
         for order in [[less.clone(), more.clone()], [more.clone(), less.clone()]] {
             let error = introduce(&order, &introduction()).await.unwrap_err();
             assert_eq!(error, told, "{order:?}");

@@ -105,3 +105,24 @@ fn a_complete_copy_that_cannot_be_opened_is_called_unreadable() {
     yard.view.change(|state| (state.stopped_because, state.building) = (None, Some(yard.barn.reader())));
     assert_eq!(yard.served(), Err(NotServedError::Unreadable), "another copy is being made");
 }
+
+/// Catches a site that waits for a person because its disk was full for a while, and one that tries for ever what only a person
+/// can mend.
+#[test]
+fn only_what_may_pass_is_opened_again_by_itself() {
+    let files = CopiesError::Files { action: "list", path: "x".into(), source: std::io::ErrorKind::Other.into() };
+    let invalid = CopiesError::InvalidCurrent { path: "x".into(), target: "y".into() };
+    for (error, may_pass) in [
+        (OpenError::Copies(files), true),
+        (OpenError::Copies(invalid), false),
+        (OpenError::Copies(CopiesError::NothingUnfinished), false),
+        (OpenError::Thread(std::io::ErrorKind::WouldBlock.into()), true),
+    ] {
+        assert_eq!(error.may_pass(), may_pass, "{error}");
+    }
+    let yard = Yard::upgraded();
+    let current = yard.copies.current().unwrap().unwrap();
+    std::fs::write(yard.copies.path(current).join(herd::store::LOG_FILE), b"no log").unwrap();
+    let Err(damaged) = yard.open().0 else { panic!("a damaged copy was opened") };
+    assert!(!damaged.may_pass(), "{damaged}");
+}

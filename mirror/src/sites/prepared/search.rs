@@ -129,3 +129,70 @@ impl<T: PairingTarget> SearchTask<T> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::PREPARED_LIFETIME_DAYS;
+    use super::*;
+    use herd::clock::RawReading;
+    use herd::pairing::PairingCode;
+    use herd::randomness::SeededRandomness;
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use tokio::time::Instant;
+
+    /// No barn pairs in these tests.
+    struct Nobody;
+
+    impl PairingTarget for Nobody {
+        async fn complete(&self, _: PreparedSite, _: Pairing) -> Result<(), String> {
+            Err("no barn pairs here".to_owned())
+        }
+    }
+
+    #[derive(Default)]
+    struct WallClock(AtomicI64);
+
+    impl Clock for WallClock {
+        fn read(&self) -> RawReading {
+            RawReading { received_at_us: self.0.load(Ordering::SeqCst), ..RawReading::default() }
+        }
+
+        fn boot_id(&self) -> String {
+            "one".to_owned()
+        }
+    }
+
+    /// Catches a barn that is asked without a pause or too rarely, a code that is tried for ever, and a search that hides both.
+    #[tokio::test(start_paused = true)]
+    async fn a_barn_is_looked_for_at_growing_intervals_until_its_code_is_too_old() {
+        let clock = Arc::new(WallClock::default());
+        let key = PairingCode::generate(&mut SeededRandomness::new(1)).unwrap().key();
+        // Without an address, each try fails at once.
+        let (name, addresses) = ("north".parse().unwrap(), Vec::new());
+        let prepared = PreparedSite { name, key, addresses, prepared_at_us: 0, office: None };
+        let identity = OfficeIdentity { fingerprint: Fingerprint([1; 32]), name: "desk".to_owned() };
+        let mut search = Search::start(prepared, identity, clock.clone(), Arc::new(Nobody));
+        assert_eq!(search.words(), "waiting for the barn of north");
+        let (mut waits, mut last) = (Vec::new(), Instant::now());
+        for tries in 1..=7 {
+            search.status.wait_for(|status| status.tries == tries).await.unwrap();
+            waits.push(last.elapsed().as_secs());
+            last = Instant::now();
+        }
+        assert_eq!(waits, [0, 5, 10, 20, 40, 60, 60]);
+        assert!(
+            search.words().starts_with("waiting for the barn of north: cannot reach the barn"),
+            "{}",
+            search.words()
+        );
+        let summary = search.summary();
+        assert_eq!((summary.name.as_str(), summary.tries, summary.expired), ("north", 7, false));
+        assert!(summary.last_error.is_some_and(|error| error.contains("no address is known")));
+
+        clock.0.store(PREPARED_LIFETIME_DAYS * 86_400_000_000 + 1, Ordering::SeqCst);
+        search.status.wait_for(|status| status.expired).await.unwrap();
+        assert_eq!(search.words(), "waiting for the barn of north: its code is too old, prepare it again");
+        assert!(search.status.changed().await.is_err(), "it is not tried any more");
+        assert_eq!(search.summary().tries, 7);
+    }
+}
