@@ -3,6 +3,7 @@
 mod animals;
 mod clocks;
 mod corrections;
+mod effects;
 mod figures;
 mod form_answers;
 mod form_logins;
