@@ -339,10 +339,11 @@ mod tests {
                 store: StoreId([store; 16]),
                 key: "hxb_1".to_owned(),
             };
-            files.add(&line, &AddOptions::default(), 0).unwrap();
+            files.add(&line, &AddOptions::default(), 9 - i64::from(store)).unwrap();
         }
         let settings = FollowSettings { sync_interval: std::time::Duration::from_secs(10), seed: 1 };
         let (sites, _failures) = Sites::start(files.clone(), settings, clock.clone()).await.unwrap();
+        assert_eq!(sites.first_site().as_deref(), Some("damaged"), "it was paired first");
         let router = health(sites, keys.clone());
         let (status, body) = get_page(&router, ELSEWHERE, HEALTH_PATH, With::Nothing).await;
         assert_eq!((status, body.as_str()), (200, r#"{"status":"healthy","success":true}"#));

@@ -281,3 +281,47 @@ fn print_removed(site: &str, moved_to: Option<&Path>, out: &mut dyn Write) -> io
     }
     writeln!(out, "Its key is still valid at the barn: revoke it there with `herdlinxd key revoke`.")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(print: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
+        let mut out = Vec::new();
+        print(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    /// Catches a pairing that seems to be new, unchanged or whole although it is not.
+    #[test]
+    fn a_pairing_says_what_it_changed() {
+        let paired = |is_new, changed: &[&str]| PairedResponse {
+            site: "north".parse().unwrap(),
+            is_new,
+            changed: changed.iter().map(ToString::to_string).collect(),
+            addresses: vec!["barn:1".parse().unwrap(), "barn:2".parse().unwrap()],
+            trust: "the public key 07".to_owned(),
+            unusable: if is_new { vec!["`x` is not an address".to_owned()] } else { Vec::new() },
+        };
+        for (paired, expected) in [
+            (
+                paired(true, &[]),
+                "Skipped: `x` is not an address.\nPaired with `north` at barn:1, barn:2, trusting the public key 07.\n",
+            ),
+            (paired(false, &[]), "`north` was paired with this line before; nothing changed.\n"),
+            (paired(false, &["trust", "key"]), "`north` was paired before; it now uses the new trust, key.\n"),
+        ] {
+            assert_eq!(text(|out| print_paired(&paired, out)), expected);
+        }
+    }
+
+    /// Catches a copy that nobody finds again, and a key that stays valid without anybody knowing.
+    #[test]
+    fn a_removal_says_where_the_copy_is_and_what_is_left_to_do() {
+        let moved = text(|out| print_removed("north", Some(Path::new("/removed/north-1")), out));
+        assert!(moved.starts_with("Removed `north`. Its copy is in /removed/north-1;"), "{moved}");
+        let none = text(|out| print_removed("north", None, out));
+        assert!(none.starts_with("Removed `north`. There was no copy of it.\n"), "{none}");
+        assert!([moved, none].iter().all(|text| text.ends_with("revoke it there with `herdlinxd key revoke`.\n")));
+    }
+}

@@ -349,3 +349,6 @@ pub fn direct(error: SiteFilesError) -> DirectError {
         other => refusal(&other).into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,3 +91,28 @@ async fn shake_hands(address: &Address, tls: Arc<ClientConfig>) -> Result<Connec
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a barn that is called unreachable although a stranger answers at its address.
+    #[test]
+    fn the_error_that_says_most_is_told_whichever_comes_first() {
+        let peer = || "barn:1".to_owned();
+        let ranked = [
+            LinkError::Unreachable { peer: peer(), why: "x".into() },
+            LinkError::TimedOut { peer: peer(), doing: "x", after_ms: 1 },
+            LinkError::Broken { peer: peer(), doing: "x", why: "x".into() },
+            LinkError::NotTrusted { peer: peer(), why: "x".into() },
+        ];
+        for pair in ranked.windows(2) {
+            let [less, more] = pair else { unreachable!("windows of two") };
+            assert_eq!(most_informative(Some(less.clone()), more.clone()), *more);
+            assert_eq!(most_informative(Some(more.clone()), less.clone()), *more);
+        }
+        let later = LinkError::TooLong { peer: peer(), limit_bytes: 1 };
+        assert_eq!(most_informative(Some(ranked[2].clone()), later.clone()), later, "the later one of equals");
+        assert_eq!(most_informative(None, ranked[0].clone()), ranked[0]);
+    }
+}

@@ -98,3 +98,39 @@ fn a_file_is_not_overwritten_without_a_flag_and_only_its_owner_can_read_it() {
     assert!(!other.exists());
     assert!(matches!(NewFile::open(&directory.path().join("none/x"), true), Err(NewFileError::Write { .. })));
 }
+
+/// Catches a radio that the barn does not have, keys that are comments, and a password that is a whole file.
+#[test]
+fn what_has_no_flag_is_left_to_the_barn() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("input");
+    let written = |text: &str| {
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let file = |args: &[&str]| {
+        let prepared = prepare(&[&["--site", "north"], args].concat()).unwrap();
+        CardReading::of(&CardText::decode(prepared.text.as_bytes()).unwrap()).file
+    };
+    let plain = file(&[]);
+    assert!(plain.wifi.is_none() && plain.ssh_keys.is_empty() && plain.radio.is_none());
+    assert_eq!(file(&["--radio", "none"]).radio.unwrap().kind.name(), "none");
+    assert_eq!(file(&["--region", "us902"]).radio.unwrap().kind.name(), "sx127x");
+    let open = file(&["--wifi-network", "Yard", "--wifi-country", "us"]).wifi.unwrap();
+    assert_eq!(open.password, None);
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBbC7e0kRtWhUJ0WrbQkGbQ0sRJTF0ZQGzMEPq3zSmzX jd@desk";
+    let keys = written(&format!("# desk\n\n  {key}  \n"));
+    assert_eq!(file(&["--ssh-key-file", &keys]).ssh_keys, [key]);
+    let wifi = ["--wifi-network", "Yard", "--wifi-country", "us", "--wifi-password-file"];
+    let password = written("correct horse\nand more\n");
+    let secret = file(&[&wifi[..], &[password.as_str()]].concat()).wifi.unwrap().password;
+    assert_eq!(secret, Some(CardSecret::Given("correct horse".into())));
+
+    let limit = 64 * 1024;
+    let (fits, large) = ("#".repeat(limit), "#".repeat(limit + 1));
+    assert!(file(&["--ssh-key-file", &written(&fits)]).ssh_keys.is_empty());
+    let refused = prepare(&["--site", "north", "--ssh-key-file", &written(&large)]).unwrap_err();
+    assert!(matches!(refused, PrepareError::Flags(CardFlagsError::TooLarge(_))), "{refused}");
+    let given = prepare(&["--site", "north", "--address", "barn:1", "--address", "barn:2"]).unwrap().addresses;
+    assert_eq!(given.iter().map(ToString::to_string).collect::<Vec<_>>(), ["barn:1", "barn:2"]);
+}

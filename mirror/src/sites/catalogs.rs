@@ -290,6 +290,33 @@ mod tests {
         assert_eq!(catalogs.bytes().into_iter().map(|(site, _)| site).collect::<Vec<_>>(), ["south"]);
     }
 
+    /// Catches a page that waits for a long log to be followed, and one that is put off for a few changes.
+    #[test]
+    fn a_catalog_that_is_far_behind_is_followed_behind_the_pages() {
+        let catalogs = Catalogs::default();
+        let mut barn = TestBarn::with_payloads(&["hxb:L:A:U"]);
+        assert_eq!(heads(&catalogs, "north", &barn), 1);
+        let mut record = |from: u64, count: u64| {
+            for n in from..from + count {
+                barn.record(&format!("hxb:L:A{n}:U{n}"));
+            }
+            barn.reader()
+        };
+        let inline = record(0, MAX_INLINE_CHANGES);
+        let read = |reader: &Reader| catalogs.read("north", reader, |catalog, _| catalog.counts().all);
+        assert_eq!(read(&inline).unwrap(), 1 + MAX_INLINE_CHANGES);
+        let far = record(MAX_INLINE_CHANGES, MAX_INLINE_CHANGES + 1);
+        assert!(matches!(read(&far), Err(NoCatalogError::Building { percent: 0 })));
+        let all = loop {
+            match read(&far) {
+                Ok(all) => break all,
+                Err(NoCatalogError::Building { .. }) => std::thread::yield_now(),
+                Err(error) => panic!("{error}"),
+            }
+        };
+        assert_eq!(all, 2 + 2 * MAX_INLINE_CHANGES);
+    }
+
     /// Catches a build that nobody sees the progress of, or that never ends.
     #[test]
     fn a_large_catalog_is_built_behind_the_pages() {

@@ -2,6 +2,7 @@
 
 mod fill;
 mod live;
+mod mend;
 mod pull;
 
 use super::*;

@@ -75,6 +75,7 @@ async fn all_steps(
     let (mut total, mut stages, mut next) = (GiveBackProgress::default(), Vec::new(), held.begin()?);
     while let Some(cursor) = next {
         stages.push(cursor.stage);
+        assert!(stages.len() < 100, "no end: {stages:?}");
         let done = held.step(link, cursor, &acceptance()).await?;
         next = done.next;
         total.add(done);

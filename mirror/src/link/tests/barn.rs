@@ -170,6 +170,10 @@ fn router() -> Router {
         .route("/echo", get(echo))
         .route("/flood", get(flood))
         .route("/refuse", get(async || (StatusCode::CONFLICT, Body::from_stream(in_two_pieces()))))
+        .route("/told", get(told))
+        .route("/wrong-accept", get(wrong_accept))
+        .route("/text", get(text_message))
+        .route("/ping", get(ping))
         .route("/refuse-long", get(async || (StatusCode::CONFLICT, vec![7_u8; 1_000_000])))
 }
 
@@ -216,6 +220,33 @@ async fn flood(upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(async |mut socket| {
         // The other side rejects the message half-way, so the result does not matter.
         let _ = socket.send(Message::Binary(vec![7; 2 * 1024 * 1024].into())).await;
+        let _ = socket.recv().await;
+    })
+}
+
+/// Refuses a live connection with the headers that asked for it.
+async fn told(headers: HeaderMap) -> (StatusCode, String) {
+    let names = ["host", "connection", "upgrade", "sec-websocket-version", "x-api-key", "herdlinx-blobs"];
+    (StatusCode::CONFLICT, names.map(|name| text(&headers, name)).join(" "))
+}
+
+/// Switches to a protocol that is not the one that was asked for.
+async fn wrong_accept() -> (StatusCode, [(&'static str, &'static str); 3]) {
+    let headers = [("connection", "upgrade"), ("upgrade", "websocket"), ("sec-websocket-accept", "x")];
+    (StatusCode::SWITCHING_PROTOCOLS, headers)
+}
+
+async fn text_message(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async |mut socket| {
+        let _ = socket.send(Message::Text("hello".into())).await;
+        let _ = socket.recv().await;
+    })
+}
+
+async fn ping(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async |mut socket| {
+        let _ = socket.send(Message::Ping(b"are you there".as_slice().into())).await;
+        let _ = socket.send(Message::Binary(b"blob".as_slice().into())).await;
         let _ = socket.recv().await;
     })
 }

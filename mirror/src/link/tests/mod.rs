@@ -4,7 +4,7 @@ pub(crate) mod barn;
 mod first_contact;
 mod post;
 
-use super::{Address, HttpsLink, Trust};
+use super::{Address, HttpsLink, LinkSetupError, Trust};
 use barn::{Authority, Barn, Identity};
 use bytes::Bytes;
 use rcgen::KeyPair;
@@ -216,6 +216,69 @@ async fn a_response_over_the_limit_is_rejected_with_or_without_a_content_length(
         let error = link.get(path, false, LIMIT_BYTES, TIMEOUT_MS).await.unwrap_err();
         assert!(matches!(error, LinkError::TooLong { limit_bytes: LIMIT_BYTES, .. }), "{path}: {error:?}");
     }
+}
+
+/// Catches a limit that is a byte too low or too high.
+#[tokio::test]
+async fn a_response_of_exactly_the_limit_is_whole() {
+    let (_barn, link) = paired();
+    for (path, bytes) in [("/long", 1_000_000), ("/slow", 200)] {
+        let whole = link.get(path, false, bytes, TIMEOUT_MS).await.unwrap();
+        assert_eq!((whole.body.len(), whole.cut), (bytes, None), "{path}");
+        let error = link.get(path, false, bytes - 1, TIMEOUT_MS).await.unwrap_err();
+        assert!(matches!(error, LinkError::TooLong { .. }), "{path}: {error:?}");
+    }
+}
+
+/// Catches an address that is given up because of one long answer, and one that is used for ever although it is silent.
+#[tokio::test]
+async fn an_address_is_forgotten_only_if_it_does_not_lead_to_the_barn() {
+    let identity = new_identity();
+    let barn = Barn::start(&identity);
+    let link = link(&[dead_address(), barn.at.to_string()], &Trust::Pin(identity.pin()));
+    assert!(link.known().is_none() && link.peer().contains(" or "), "{}", link.peer());
+    headers(&link).await.unwrap();
+    assert_eq!(link.peer(), barn.at.to_string());
+    assert!(link.get("/long", false, LIMIT_BYTES, TIMEOUT_MS).await.is_err());
+    assert_eq!(link.known().unwrap().to_string(), barn.at.to_string());
+    link.get("/silent", false, LIMIT_BYTES, 100).await.unwrap_err();
+    assert!(link.known().is_none());
+}
+
+/// Catches an office that asks for no health, shows no key, or asks for another host than it means.
+#[tokio::test]
+async fn a_live_connection_is_asked_for_with_the_key_and_the_blobs_that_are_read() {
+    let (barn, link) = paired();
+    let LiveResponse::Refused(told) = open_live(&link, "/told").await else { panic!("the connection was opened") };
+    assert_eq!(told.body, format!("{} Upgrade websocket 13 hxb_key barn-health", barn.at));
+    let Err(error) = link.open_live("/wrong-accept", TIMEOUT_MS).await else { panic!("another protocol") };
+    assert!(error.to_string().contains("a protocol other than WebSocket"), "{error}");
+}
+
+/// Catches a ping that passes for a blob or ends the connection, and a text that passes for one.
+#[tokio::test]
+async fn only_blobs_are_received_and_each_byte_is_a_sign_of_life() {
+    let (_barn, link) = paired();
+    let LiveResponse::Open(mut live) = open_live(&link, "/ping").await else { panic!("the connection was refused") };
+    assert_eq!(live.receive().await.unwrap(), Some(Bytes::from_static(b"blob")));
+    let LiveResponse::Open(mut live) = open_live(&link, "/echo").await else { panic!("the connection was refused") };
+    let before = live.last_byte_at().unwrap();
+    live.send(Bytes::from_static(b"one")).await.unwrap();
+    assert_eq!(live.receive().await.unwrap(), Some(Bytes::from_static(b"one")));
+    assert!(live.last_byte_at().unwrap() > before);
+    let LiveResponse::Open(mut live) = open_live(&link, "/text").await else { panic!("the connection was refused") };
+    let error = live.receive().await.unwrap_err();
+    assert!(matches!(&error, LinkError::Broken { why, .. } if why.contains("text message")), "{error:?}");
+}
+
+#[test]
+fn a_pairing_that_cannot_be_used_is_refused_before_anything_is_sent() {
+    let pin = Trust::Pin([0; 32]);
+    let barn = || vec!["barn:5001".parse().unwrap()];
+    assert!(matches!(HttpsLink::new(Vec::new(), &pin, KEY), Err(LinkSetupError::NoAddress)));
+    assert!(matches!(HttpsLink::new(barn(), &pin, "two\nlines"), Err(LinkSetupError::InvalidKey)));
+    let missing = HttpsLink::new(barn(), &Trust::Authority("/nowhere/ca.pem".into()), KEY).unwrap_err();
+    assert!(missing.to_string().contains("/nowhere/ca.pem"), "{missing}");
 }
 
 #[tokio::test]

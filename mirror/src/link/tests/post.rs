@@ -53,6 +53,14 @@ async fn the_body_is_sent_unchanged_and_the_response_is_returned_whole() {
     assert_eq!(response.body, expected);
 }
 
+/// Catches a response that is refused because it is as long as it may be.
+#[tokio::test]
+async fn a_response_of_exactly_the_limit_is_returned() {
+    let (_barn, link) = paired();
+    let response = send(&link, "/long", PostBounds { response_bytes: 1_001, ..BOUNDS }).await.unwrap();
+    assert_eq!((response.status, response.body.len(), response.retry_after_s), (200, 1_001, None));
+}
+
 #[tokio::test]
 async fn each_request_has_a_connection_of_its_own() {
     let (barn, link) = paired();
