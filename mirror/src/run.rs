@@ -268,3 +268,29 @@ fn follow_settings(settings: &Settings) -> Result<FollowSettings, RandomnessErro
     SystemRandomness.fill(&mut seed)?;
     Ok(FollowSettings { sync_interval: settings.sync_interval.get(), seed: u64::from_le_bytes(seed) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a link that opens on no other machine, and one to a name at which this office does not listen.
+    #[test]
+    fn links_have_the_name_of_the_machine_unless_it_listens_to_itself_only() {
+        let at = |listen: &str| pages_address(listen.parse().unwrap());
+        assert_eq!([at("127.0.0.1:5000"), at("[::1]:5001")], ["localhost:5000", "localhost:5001"]);
+        let machine = host_name().unwrap_or_else(|| "localhost".to_owned());
+        assert_eq!(at("0.0.0.0:5000"), format!("{machine}:5000"));
+    }
+
+    /// Catches a name that a barn refuses, and two offices that a barn cannot tell apart.
+    #[test]
+    fn an_office_introduces_itself_by_its_key_and_a_name_that_a_barn_takes() {
+        let directory = tempfile::tempdir().unwrap();
+        let identity = Identity::load_or_generate(directory.path(), &[]).unwrap();
+        let office = office_identity(&identity);
+        assert_eq!(office.fingerprint, Fingerprint(identity.spki_sha256()));
+        let chars = office.name.chars().count();
+        assert!((1..=MAX_OFFICE_NAME_CHARS).contains(&chars), "{}", office.name);
+        assert!(office.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'), "{}", office.name);
+    }
+}

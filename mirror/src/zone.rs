@@ -136,6 +136,8 @@ mod tests {
     fn names_are_those_of_the_database() {
         assert_eq!((denver().name(), Zone::UTC.name()), ("America/Denver", "UTC"));
         assert_eq!(Zone::named("UTC").unwrap().date_time("2026-01-15T10:35:20Z"), "2026-01-15 10:35:20");
+        assert_eq!(Zone(TimeZone::fixed(jiff::tz::offset(5))).name(), "this office's machine");
+        assert_eq!(Zone::named("local").unwrap(), Zone::default());
         let error = Zone::named("Mountain").unwrap_err().to_string();
         assert!(error.contains("\"Mountain\"") && error.contains("America/Denver"), "{error}");
     }

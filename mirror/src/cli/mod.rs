@@ -231,6 +231,18 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Catches a check of other settings than those that the operator has named.
+    #[test]
+    fn other_settings_than_those_of_the_service_are_known_by_their_flags() {
+        let names = |args: &[&str]| {
+            Cli::try_parse_from([&["herdlinx-mirror"], args, &["check"]].concat()).unwrap().names_settings()
+        };
+        assert!(names(&["--config", "mirror.toml"]) && names(&["--listen", "127.0.0.1:1"]));
+        if !environment().any(|(name, _)| is_variable(&name)) {
+            assert!(!names(&[]) && !names(&["--config", DEFAULT_PATH]));
+        }
+    }
+
     #[test]
     fn no_flag_disables_verification() {
         for flag in ["--insecure", "--no-verify", "--verify=false", "--accept-invalid-certs"] {

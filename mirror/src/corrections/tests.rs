@@ -403,7 +403,8 @@ async fn the_forms_of_users_reach_the_barn() {
         seen.lock().unwrap().push((path, body));
         r#"{"success":true}"#
     };
-    let barn = Barn::start_with(&identity, Router::new().fallback(answer));
+    let routes = Router::new().route(PATH, post(answer.clone())).route(REPROCESS_PATH, post(answer));
+    let barn = Barn::start_with(&identity, routes);
     let barn = FakeBarn { barn, pin: identity.pin(), sent: log };
     let office = Office::new(vec![barn.line("barn", 1)]).await;
     let forwarder = Forwarder::new(office.sites.clone());

@@ -75,6 +75,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let gone = Room::of_directory(directory.path().join("gone")).check().unwrap_err();
         assert!(gone.to_string().contains("gone") && gone.to_string().contains("state_dir"), "{gone}");
+        let disk = free_disk(directory.path()).unwrap();
+        let has_room = disk.free_bytes >= min_free_bytes(disk.total_bytes);
+        assert_eq!(Room::of_directory(directory.path().to_owned()).check().is_ok(), has_room);
         let full = NoRoomError::Full { free_bytes: 5, needed_bytes: 7 }.to_string();
         assert!(full.contains("5 bytes free") && full.contains("needs 7"), "{full}");
     }

@@ -240,3 +240,27 @@ pub(super) fn by_id(site: &SiteRequest) -> Result<Response, ApiError> {
     };
     Ok(site.respond(content, Some(as_of)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herd::catalog::Catalog;
+    use herd::change::Correction;
+    use herd::testing::TestBarn;
+    use std::ops::ControlFlow;
+
+    const DAY_US: i64 = 86_400_000_000;
+
+    /// Catches head that has left or died and gets older.
+    #[test]
+    fn days_on_feed_end_with_the_export_and_with_the_death() {
+        let mut barn = TestBarn::with_payloads(&["hxb:L:A:U1", "hxb:L:B:U2", "hxb:L:C:U3"]);
+        barn.advance(3 * 24);
+        barn.record("hxe:OUT:B:U2");
+        barn.correct(Correction::Died { animal: AnimalId(4) });
+        let catalog = Catalog::build(&barn.reader(), &mut |_| ControlFlow::Continue(())).unwrap();
+        let animal = |id| catalog.animal(AnimalId(id)).unwrap();
+        let now_us = animal(2).inducted.unwrap().at_us + 10 * DAY_US;
+        assert_eq!([2, 3, 4].map(|id| days_on_feed(&animal(id), now_us)), [Some(10), Some(3), None]);
+    }
+}

@@ -219,6 +219,8 @@ impl LiveLine<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use herd::change::{AnimalId, Correction};
+    use herd::testing::TestBarn;
 
     const NOON_US: i64 = 1_768_478_400_000_000;
     const DAY_US: i64 = 86_400_000_000;
@@ -230,6 +232,22 @@ mod tests {
 
     fn arrival(at_us: i64, is_live: bool) -> Arrival {
         Arrival { through: Sequence(7), at_us, is_live }
+    }
+
+    /// Catches a last read that is lost behind corrections, or that is looked for through the whole log.
+    #[test]
+    fn the_last_read_is_looked_for_among_the_latest_changes_only() {
+        let mut barn = TestBarn::with_payloads(&["hxb:L:A:U"]);
+        assert!(LastRead::find(&TestBarn::default().snapshot()).unwrap().is_none());
+        let mut correct = |n: u64| barn.correct(Correction::MovePen { animal: AnimalId(2), pen: format!("P{n}") });
+        (1..MAX_LOOK_BACK).for_each(|n| {
+            correct(n);
+        });
+        let found = LastRead::find(&barn.snapshot()).unwrap().unwrap();
+        assert_eq!((found.sequence, found.reader.as_deref()), (Some(Sequence(2)), Some("radio1")));
+        barn.correct(Correction::MovePen { animal: AnimalId(2), pen: "P".to_owned() });
+        let far = LastRead::find(&barn.snapshot()).unwrap().unwrap();
+        assert_eq!((far.sequence, far.reader, far.barn), (None, None, found.barn));
     }
 
     /// Catches an age by a clock that is wrong.

@@ -195,7 +195,7 @@ mod tests {
     }
 
     /// Returns what a command asks for, and prints after this response.
-    fn run(command: UserCommand, response: UserResponse) -> (UserRequest, Result<String, UserCommandError>) {
+    fn run(command: &UserCommand, response: UserResponse) -> (UserRequest, Result<String, UserCommandError>) {
         let (mut asked, mut out) = (None, Vec::new());
         let ask = |request: &UserRequest| {
             asked = Some(request.clone());
@@ -227,26 +227,26 @@ mod tests {
                 "User `Ana` is removed and logged out.\n",
             ),
         ] {
-            let (asked, printed) = run(command, response);
+            let (asked, printed) = run(&command, response);
             assert_eq!((asked, printed.unwrap().as_str()), (request, text));
         }
-        let (_, wrong) = run(UserCommand::Remove { name: ana }, link);
+        let (_, wrong) = run(&UserCommand::Remove { name: ana }, link);
         assert!(matches!(wrong, Err(UserCommandError::Command(CommandError::UnexpectedResponse))));
     }
 
     #[test]
     fn users_are_printed_as_a_table_or_as_json() {
         let users = vec![user("Ana Pérez", Role::Operator, false), user("Ben", Role::Owner, true)];
-        let (asked, table) = run(UserCommand::List { json: false }, UserResponse::Users(users.clone()));
+        let (asked, table) = run(&UserCommand::List { json: false }, UserResponse::Users(users.clone()));
         assert_eq!(asked, UserRequest::List);
         assert_eq!(table.unwrap(), "Ana Pérez  operator\nBen        owner  has not chosen a password yet\n");
-        let (_, text) = run(UserCommand::List { json: true }, UserResponse::Users(users));
+        let (_, text) = run(&UserCommand::List { json: true }, UserResponse::Users(users));
         let expected = json!([
             {"name": "Ana Pérez", "role": "operator", "is_invited": false},
             {"name": "Ben", "role": "owner", "is_invited": true},
         ]);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text.unwrap()).unwrap(), expected);
-        let (_, empty) = run(UserCommand::List { json: false }, UserResponse::Users(Vec::new()));
+        let (_, empty) = run(&UserCommand::List { json: false }, UserResponse::Users(Vec::new()));
         assert!(empty.unwrap().contains("`user add NAME --role owner` adds one"));
     }
 

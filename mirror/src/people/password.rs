@@ -165,7 +165,7 @@ mod tests {
             ("abcdabcdabcd", PasswordError::Guessable),
             ("anaanaanaana1", PasswordError::Guessable),
             ("ANAanaAna12345", PasswordError::Guessable),
-            (&"x1y2z3".repeat(100)[..MAX_PASSWORD_BYTES + 1], PasswordError::TooLong),
+            (&"x1y2z3".repeat(100)[..=MAX_PASSWORD_BYTES], PasswordError::TooLong),
         ] {
             assert_eq!(check(password, "ana"), Err(why), "{password}");
         }

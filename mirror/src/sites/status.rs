@@ -358,7 +358,7 @@ mod tests {
         let head = reader().head();
         let of = |no_room: Option<&str>, digest_equal| {
             let no_room = no_room.map(str::to_owned);
-            blocked(&head, &FollowStatus { no_room, digest_equal, ..FollowStatus::default() })
+            blocked(&head, &FollowStatus { digest_equal, no_room, ..FollowStatus::default() })
         };
         assert_eq!((of(None, None), of(None, Some(true))), (None, None));
         assert_eq!(of(Some("the disk is full"), Some(false)).as_deref(), Some("the disk is full"));
@@ -371,14 +371,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn status_and_summary_have_what_the_follower_and_the_copy_report() {
         let barn = TestBarn::with_payloads(&["hxb:A:LF1:UHF1", "hxb:A:LF2:UHF2"]);
-        let heard = BarnHead { head: Sequence(8), age_ms: Some(10), duplicates: 4 };
+        let reported = BarnHead { head: Sequence(8), age_ms: Some(10), duplicates: 4 };
         let follow = FollowStatus {
             link: LinkState::Live,
             successful_syncs: 5,
             failed_syncs: 2,
             total_records_synced: 9,
             last_sync_at_us: Some(11),
-            barn: Some(BarnReport { barn: heard, at_us: 1_705_314_920_000_000, at: Instant::now() }),
+            barn: Some(BarnReport { barn: reported, at_us: 1_705_314_920_000_000, at: Instant::now() }),
             digest_equal: Some(true),
             barn_fold_version: Some(77),
             last_error: Some("it broke".into()),

@@ -141,7 +141,7 @@ async fn a_silent_barn_is_left_unless_bytes_arrive() {
     let (mut followed, end) = live(&barn).await;
     let opened_at = Instant::now();
     for _ in 0..4 {
-        tokio::time::sleep(SILENCE_TIMEOUT - Duration::from_secs(1)).await;
+        tokio::time::sleep(SILENCE_TIMEOUT.saturating_sub(Duration::from_secs(1))).await;
         *end.last_byte_at.lock().unwrap() = Some(Instant::now());
     }
     assert_eq!(followed.status().failed_syncs, 0);
@@ -155,7 +155,7 @@ async fn a_silent_barn_is_left_unless_bytes_arrive() {
     // An old time of the channel does not hide what has just been received.
     *end.last_byte_at.lock().unwrap() = Some(opened_at);
     for _ in 0..4 {
-        tokio::time::sleep(SILENCE_TIMEOUT - Duration::from_secs(1)).await;
+        tokio::time::sleep(SILENCE_TIMEOUT.saturating_sub(Duration::from_secs(1))).await;
         end.send(to_blob(&Heartbeat::new(&barn.reader().head(), BarnHead::default())));
     }
     end.heartbeat().await;

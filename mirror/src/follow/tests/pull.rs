@@ -4,6 +4,7 @@ use super::*;
 use service::sync::divergence::Divergence;
 
 /// Returns an answer of which only a part arrived.
+#[expect(clippy::unnecessary_wraps, reason = "a link answers with errors, too")]
 fn cut(status: u16, body: impl Into<Bytes>) -> Result<LinkResponse, LinkError> {
     Ok(LinkResponse { cut: Some(broken()), ..LinkResponse::whole(status, body) })
 }

@@ -49,7 +49,7 @@ fn answering(status: StatusCode, body: impl Into<Bytes>) -> Barn {
     Barn::start_with(&new_identity(), router)
 }
 
-fn address(text: impl ToString) -> Address {
+fn address(text: &impl ToString) -> Address {
     text.to_string().parse().unwrap()
 }
 
@@ -61,7 +61,7 @@ async fn a_barn_that_proves_the_code_is_paired_under_the_address_that_worked() {
     let far: Vec<_> = (0..MAX_ADDRESSES).map(|n| format!("10.0.0.{n}:5001")).collect();
     let barn = pairing_barn(&identity, key(1), far.clone());
     let stranger = answering(StatusCode::OK, "{}");
-    let addresses = [address(dead_address()), address(stranger.at), address(barn.at)];
+    let addresses = [address(&dead_address()), address(&stranger.at), address(&barn.at)];
     let pairing = introduce(&addresses, &introduction()).await.unwrap();
     assert_eq!((pairing.site.as_str(), pairing.store), ("North", StoreId([7; 16])));
     assert_eq!(pairing.spki_sha256, identity.pin());
@@ -72,7 +72,7 @@ async fn a_barn_that_proves_the_code_is_paired_under_the_address_that_worked() {
     let known = vec!["10.0.0.1:5001".to_owned(), barn.at.to_string()];
     drop(barn);
     let barn = pairing_barn(&identity, key(1), known);
-    let pairing = introduce(&[address(barn.at)], &introduction()).await.unwrap();
+    let pairing = introduce(&[address(&barn.at)], &introduction()).await.unwrap();
     assert_eq!(pairing.addresses.iter().filter(|known| **known == barn.at.to_string()).count(), 1);
 }
 
@@ -83,7 +83,7 @@ async fn every_other_answer_is_refused_with_its_meaning() {
     let facts = BarnFacts { site: "North".into(), store: StoreId([7; 16]), addresses: vec!["barn:1".into()] };
     let of_another_key = serde_json::to_vec(&PairAnswer::new(&key(1), &ends, facts)).unwrap();
     let barn = answering(StatusCode::OK, of_another_key);
-    let error = introduce(&[address(barn.at)], &introduction()).await.unwrap_err();
+    let error = introduce(&[address(&barn.at)], &introduction()).await.unwrap_err();
     let peer = barn.at.to_string();
     assert_eq!(error, FirstContactError::NotBelieved { peer, why: PairAnswerError::NotProved });
 
@@ -98,32 +98,32 @@ async fn every_other_answer_is_refused_with_its_meaning() {
         (302, "not the answer of a barn"),
     ] {
         let barn = answering(StatusCode::from_u16(status).unwrap(), "secret words");
-        let error = introduce(&[address(barn.at)], &introduction()).await.unwrap_err();
+        let error = introduce(&[address(&barn.at)], &introduction()).await.unwrap_err();
         assert_eq!(error, FirstContactError::Refused { peer: barn.at.to_string(), status });
         let text = error.to_string();
         assert!(text.contains(meaning) && text.contains(&status.to_string()) && !text.contains("secret"), "{text}");
     }
     for body in [Bytes::new(), Bytes::from("<html>"), Bytes::from(r#"{"success":true}"#)] {
         let other = answering(StatusCode::OK, body);
-        let error = introduce(&[address(other.at)], &introduction()).await.unwrap_err();
+        let error = introduce(&[address(&other.at)], &introduction()).await.unwrap_err();
         assert_eq!(error, FirstContactError::NotABarn { peer: other.at.to_string() });
     }
     let long = answering(StatusCode::OK, vec![b' '; MAX_ANSWER_BYTES + 1]);
-    let error = introduce(&[address(long.at)], &introduction()).await.unwrap_err();
+    let error = introduce(&[address(&long.at)], &introduction()).await.unwrap_err();
     assert!(matches!(error, FirstContactError::Link(LinkError::TooLong { .. })), "{error:?}");
 }
 
 /// Catches a search that shows a silent address although another one has answered.
 #[tokio::test]
 async fn the_answer_that_says_most_is_told() {
-    let dead = address(dead_address());
+    let dead = address(&dead_address());
     let no_barn = answering(StatusCode::OK, "<html>");
     let (wrong, long) = (answering(StatusCode::FORBIDDEN, ""), answering(StatusCode::OK, vec![b' '; 20_000]));
     let ends = Fingerprints { barn: Fingerprint([1; 32]), office: OFFICE };
     let facts = BarnFacts { site: "North".into(), store: StoreId([7; 16]), addresses: vec!["barn:1".into()] };
     let unproved = answering(StatusCode::OK, serde_json::to_vec(&PairAnswer::new(&key(2), &ends, facts)).unwrap());
     // From the one that says least to the one that says most.
-    let ranked = [dead, address(long.at), address(no_barn.at), address(wrong.at), address(unproved.at)];
+    let ranked = [dead, address(&long.at), address(&no_barn.at), address(&wrong.at), address(&unproved.at)];
     for pair in ranked.windows(2) {
         let [less, more] = pair else { unreachable!("windows of two") };
         let told = introduce(std::slice::from_ref(more), &introduction()).await.unwrap_err();

@@ -231,5 +231,11 @@ async fn a_form_is_bounded_and_well_formed() {
     let long = "p".repeat(10_000);
     let response = post(&router, "/login", &[("name", "ana"), ("password", &long)], &[OWN]).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let others = "name=ana&password=".len();
+    for (bytes, status) in [(4 * 1024, StatusCode::FORBIDDEN), (4 * 1024 + 1, StatusCode::PAYLOAD_TOO_LARGE)] {
+        let password = "p".repeat(bytes - others);
+        let response = post(&router, "/login", &[("name", "ana"), ("password", &password)], &[OWN]).await;
+        assert_eq!(response.status(), status, "{bytes}");
+    }
     assert!(post(&router, "/login", &[("name", "ana")], &[OWN]).await.status().is_client_error());
 }

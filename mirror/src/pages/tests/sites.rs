@@ -116,6 +116,7 @@ async fn the_first_page_shows_the_barns_that_have_not_paired_yet() {
         let page = get(&office, "/", BROWSER).await;
         assert!(page.body.contains("waiting for the barn of north: cannot reach &#60;it&#62;"), "{}", page.body);
         assert!(page.body.contains("its code is too old: prepare it again"), "{}", page.body);
+        assert!(!page.body.contains("role=\"search\""), "there are no two sites to search: {}", page.body);
         let json = get(&office, "/", "application/json").await.json();
         assert_eq!((&json["prepared"][0]["name"], &json["prepared"][1]["expired"]), (&json!("north"), &json!(true)));
     }

@@ -8,7 +8,10 @@ use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
 use herd::wire::HealthFinding;
 use service::sync::divergence::Divergence;
 
-fn office(adjust: fn(&mut SiteStatus)) -> Router {
+/// A change of the status of each site.
+type Adjust = fn(&mut SiteStatus);
+
+fn office(adjust: Adjust) -> Router {
     office_from(TestOffice { adjust, ..TestOffice::new(&["barn"]) })
 }
 
@@ -23,7 +26,7 @@ fn finding(failing: bool) -> Vec<HealthFinding> {
 /// Catches a fact that the page leaves out, and one that it tells of a site to which it does not apply.
 #[tokio::test]
 async fn the_page_of_a_site_tells_what_is_known_of_it() {
-    let facts: [(fn(&mut SiteStatus), &str); 16] = [
+    let facts: [(Adjust, &str); 16] = [
         (|_| {}, "<dd>equal</dd>"),
         (|status| status.digest_equal = Some(false), "<dd>different</dd>"),
         (|status| status.digest_equal = None, "<dd>unknown: not compared yet</dd>"),
@@ -68,7 +71,7 @@ async fn the_page_of_a_site_tells_what_is_known_of_it() {
 /// Catches a page that stands still while a copy is made, and one that is fetched all the time without need.
 #[tokio::test]
 async fn the_page_of_a_site_is_fetched_again_sooner_while_a_copy_is_on_its_way() {
-    let links: [(fn(&mut SiteStatus), u32); 5] = [
+    let links: [(Adjust, u32); 5] = [
         (|status| status.link = LinkState::Copying, 2),
         (|status| status.link = LinkState::Opening, 2),
         (|status| status.link = LinkState::Pulling, 2),
@@ -85,7 +88,7 @@ async fn the_page_of_a_site_is_fetched_again_sooner_while_a_copy_is_on_its_way()
 /// Catches a first page that looks current although the barn is away, or that calls an office away for nothing.
 #[tokio::test]
 async fn the_first_page_says_why_its_figures_may_not_be_current() {
-    let alarms: [(fn(&mut SiteStatus), Option<&str>); 6] = [
+    let alarms: [(Adjust, Option<&str>); 6] = [
         (|_| {}, None),
         (|status| status.link = LinkState::Pulling, None),
         (|status| status.link = LinkState::Away, Some("the barn cannot be reached; what it records")),
@@ -106,7 +109,7 @@ async fn the_first_page_says_why_its_figures_may_not_be_current() {
 /// Catches sums that hide a site that is not followed, or that add what does not add up.
 #[tokio::test]
 async fn the_sums_of_the_sites_are_as_bad_as_the_worst() {
-    let sums = async |adjust: fn(&mut SiteStatus)| {
+    let sums = async |adjust: Adjust| {
         let office = office_from(TestOffice { adjust, ..TestOffice::new(&["north", "south"]) });
         get(&office, "/office/api/sync-status", BROWSER).await.json()
     };
@@ -118,4 +121,20 @@ async fn the_sums_of_the_sites_are_as_bad_as_the_worst() {
     assert_eq!(one["running"], false);
     let none = get(&office_from(TestOffice::new(&[])), "/office/api/sync-status", BROWSER).await.json();
     assert_eq!((&none["running"], &none["sync_interval"]), (&false.into(), &0.into()));
+}
+
+/// Catches changes that wait unseen, and a number where none is known.
+#[tokio::test]
+async fn the_live_line_counts_what_is_not_shown_yet() {
+    let lines: [(Adjust, &str); 5] = [
+        (|_| {}, "nothing waiting"),
+        (|status| status.lag_changes = Some(1), "1 change waiting"),
+        (|status| (status.lag_changes, status.unfolded_changes) = (Some(1_000), Some(234)), "1,234 changes waiting"),
+        (|status| (status.lag_changes, status.unfolded_changes) = (Some(0), None), "nothing waiting"),
+        (|status| status.lag_changes = None, "what waits there is unknown"),
+    ];
+    for (adjust, text) in lines {
+        let page = html_of(&office(adjust), "/animals").await;
+        assert!(page.contains(&format!("<span>{text}</span>")), "{text}: {page}");
+    }
 }
