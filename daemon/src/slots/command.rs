@@ -168,3 +168,48 @@ fn describe_return(done: Return) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::copies::StateError;
+    use super::*;
+
+    /// Catches a trial that is shown as another one, as confirmed, or not at all.
+    #[test]
+    fn the_text_tells_a_trial_that_goes_on_from_one_that_failed() {
+        let shown = |on_trial, trial: Option<u8>, copies| {
+            let (running, good) = if on_trial { (Slot::B, Slot::A) } else { (Slot::A, Slot::A) };
+            let trial_slot = trial.map(|_| Slot::B);
+            let status = SlotStatus { running, on_trial, good, trial_slot, trial_starts_left: trial, copies };
+            let mut out = Vec::new();
+            show(&status, false, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        for (on_trial, left, running, trial) in [
+            (true, Some(2), "b, on trial", "b, 2 starts left"),
+            (true, Some(0), "b, on trial", "b, 0 starts left"),
+            (false, Some(3), "a", "b, 3 starts left"),
+            (false, Some(0), "a", "b, failed"),
+            (false, None, "a", "none"),
+        ] {
+            let expected = format!("running  {running}\ngood     a\ntrial    {trial}\ncopies   damaged, 7\n");
+            assert_eq!(shown(on_trial, left, [None, Some(7)]), expected);
+        }
+    }
+
+    /// Catches a disk that fails or is in use and passes for a refusal, and the other way round.
+    #[test]
+    fn each_reason_has_its_exit_code() {
+        let locked = || DiskError::Locked { path: "disk".into() };
+        let failed = || DiskError::Open { path: "disk".into(), source: io::Error::other("gone") };
+        for (error, expected) in [
+            (CardError::Disk(locked()), Exit::Locked),
+            (CardError::Disk(failed()), Exit::Failure),
+            (CardError::State(StateError::NotKept), Exit::Failure),
+            (CardError::State(StateError::Disk(locked())), Exit::Failure),
+            (CardError::Empty { slot: Slot::B }, Exit::Refused),
+        ] {
+            assert_eq!(Exit::from(&error), expected, "{error}");
+        }
+    }
+}

@@ -129,6 +129,11 @@ fn a_disk_is_a_card_only_with_two_equal_slots_behind_the_state() {
         assert_ne!(mbr[offset], byte, "{offset}");
         Layout::decode(&other).unwrap_err();
     }
+    let mut empty = mbr;
+    for length in [474, 490] {
+        empty[length..length + 4].fill(0);
+    }
+    Layout::decode(&empty).unwrap_err();
 }
 
 fn card_with(good: Slot, trial: Option<Trial>) -> Vec<u8> {
@@ -181,6 +186,8 @@ fn one_damaged_copy_is_no_loss_and_two_are_replaced() {
     Copies::read(&disk).write_next(&disk, B, Some(trial(A, 1))).unwrap();
     let both = Copies::read(&disk);
     assert_eq!(both.0.map(|copy| copy.unwrap().sequence), [1, 2]);
+    let equal = Copies([A, B].map(|good| Some(SlotState { sequence: 7, good, trial: None })));
+    assert_eq!(equal.newest().unwrap().good, A, "the first one counts, as in U-Boot");
     for (damaged, remaining) in [(0, 1), (1, 0)] {
         let mut image = disk.image();
         image[usize::try_from(COPY_OFFSETS[damaged]).unwrap() + 9] ^= 1;
@@ -207,8 +214,12 @@ fn a_disk_that_keeps_nothing_is_noticed_and_numbers_end() {
     let error = Copies::read(&disk).write_next(&disk, B, None).unwrap_err();
     assert!(matches!(error, StateError::NotKept), "{error}");
     assert_eq!(Copies::read(&disk).newest().unwrap().good, A);
-    let last = SlotState { sequence: MAX_SEQUENCE, good: A, trial: None };
-    disk.write_at(&last.encode(), COPY_OFFSETS[0]).unwrap();
+    let write = |sequence| {
+        let state = SlotState { sequence, good: A, trial: None };
+        disk.write_at(&state.encode(), COPY_OFFSETS[1]).unwrap();
+        Copies::read(&disk)
+    };
+    assert_eq!(write(MAX_SEQUENCE - 1).write_next(&disk, B, None).unwrap().sequence, MAX_SEQUENCE);
     let error = Copies::read(&disk).write_next(&disk, B, None).unwrap_err();
     assert!(matches!(error, StateError::Exhausted), "{error}");
 }
@@ -232,6 +243,7 @@ fn a_trial_returns_after_its_starts_unless_it_is_confirmed() {
     }
     let card = start_card(image.clone());
     assert_eq!((card.running(), card.status().on_trial), (A, false));
+    assert!(matches!(card.back(), Err(CardError::Empty { slot: B })), "a trial without starts is none to end");
     assert_eq!(card.confirm().unwrap(), Confirmation::NotNeeded);
     assert_eq!(card.disk().image(), image, "an ordinary start writes nothing");
 

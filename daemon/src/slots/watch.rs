@@ -131,3 +131,27 @@ impl UnitReport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a daemon that opens a large log and passes for one that does not run, and restarts that nobody counts.
+    #[test]
+    fn a_daemon_without_a_socket_is_starting_only_if_systemd_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let observe = |text: &str| {
+            let unit = UnitReport::parse(text);
+            let state = observe_daemon(&directory.path().join("control.sock"), &unit, &directory.path().join("trial"));
+            (state, unit.restarts)
+        };
+        let step = "folding the tables: 3 of 7 changes";
+        let (state, restarts) = observe(&format!("NRestarts=4\nActiveState=activating\nStatusText={step}\n"));
+        assert_eq!((state, restarts), (DaemonState::Starting(step.to_owned()), 4));
+        for (text, expected) in [("ActiveState=active\nNRestarts=2\n", 2), ("", 0), ("NRestarts=many\n", 0)] {
+            let (state, restarts) = observe(text);
+            assert!(matches!(state, DaemonState::Failing(_)), "{text}: {state:?}");
+            assert_eq!(restarts, expected, "{text}");
+        }
+    }
+}

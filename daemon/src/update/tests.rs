@@ -59,6 +59,17 @@ fn manifest() -> Manifest {
     read_header(&mut &update_file()[..], &trusted()).unwrap()
 }
 
+/// Returns the manifest of no image.
+fn frozen_manifest() -> Manifest {
+    Manifest {
+        version: "1.2.3".parse().unwrap(),
+        commit: "c0ffee".into(),
+        slot_bytes: 268_435_456,
+        slot_sha256: [0xab; 32],
+        state_format: 1,
+    }
+}
+
 const RUNNING_A: BootedSlot = BootedSlot { slot: A, is_trial: false };
 
 /// Installs a file on a disk that runs slot a.
@@ -72,13 +83,7 @@ fn install_file(disk: FaultDisk, mut file: &[u8]) -> (Card<FaultDisk>, Result<()
 /// Catches a header that a card in the field does not read any more. Ed25519 signs the same bytes in the same way each time.
 #[test]
 fn the_header_has_the_frozen_bytes() {
-    let manifest = Manifest {
-        version: "1.2.3".parse().unwrap(),
-        commit: "c0ffee".into(),
-        slot_bytes: 268_435_456,
-        slot_sha256: [0xab; 32],
-        state_format: 1,
-    };
+    let manifest = frozen_manifest();
     let header = encode_header(&manifest, &key()).unwrap();
     let length = header.len() - 64;
     assert_eq!(header[..24], *b"herdlinx-update\n\x01\0\0\0\x9d\0\0\0");
@@ -124,7 +129,36 @@ fn a_header_with_any_wrong_bit_or_cut_is_refused() {
     assert!(matches!(refusal(&with(16, 2)), FileError::Format { format: 2 }));
     assert!(matches!(refusal(&with(20, u32::MAX)), FileError::TooLong));
     assert!(matches!(refusal(&with(20, u32::try_from(MAX_MANIFEST_BYTES).unwrap() + 1)), FileError::TooLong));
+    assert!(matches!(refusal(&with(20, u32::try_from(MAX_MANIFEST_BYTES).unwrap())[..1_000]), FileError::CutShort));
     assert!(matches!(refusal(&with(20, 5)), FileError::Signature));
+}
+
+/// Catches a medium that fails and passes for a file that ends early.
+#[test]
+fn a_file_that_cannot_be_read_is_not_called_incomplete() {
+    struct Failing;
+    impl Read for Failing {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("the stick is gone"))
+        }
+    }
+    let header = encode_header(&frozen_manifest(), &key()).unwrap();
+    for whole in [0, 24] {
+        let error = read_header(&mut header[..whole].chain(Failing), &trusted()).unwrap_err();
+        assert!(matches!(&error, FileError::Read(_)) && error.to_string().contains("the stick is gone"), "{error}");
+    }
+}
+
+/// Catches a manifest that is sealed although no card reads it.
+#[test]
+fn a_manifest_is_sealed_up_to_the_length_that_is_read() {
+    let with_commit = |length: usize| Manifest { commit: "c".repeat(length), ..frozen_manifest() };
+    let rest = toml::to_string(&with_commit(0)).unwrap().len();
+    let longest = with_commit(MAX_MANIFEST_BYTES - rest);
+    let header = encode_header(&longest, &key()).unwrap();
+    assert_eq!(read_header(&mut &header[..], &trusted()).unwrap(), longest);
+    let refused = encode_header(&with_commit(MAX_MANIFEST_BYTES - rest + 1), &key());
+    assert!(matches!(refused, Err(FileError::TooLong)), "{refused:?}");
 }
 
 fn compressed_length() -> usize {
@@ -247,10 +281,11 @@ fn hostile_frames_are_refused() {
         assert!(matches!(result, Err(InstallError::Frames(_))), "{result:?}");
         assert_unaffected(&card, "a huge window");
     }
-    let endless = RepeatReader { bytes: compress(&[]), position: 0 };
+    let mut endless = RepeatReader { bytes: compress(&[]), position: 0, read: 0 };
     let card = Card::new(FaultDisk::new(card_image()), RUNNING_A).unwrap();
-    let result = install(&card, &manifest(), endless, &mut |_| ());
+    let result = install(&card, &manifest(), &mut endless, &mut |_| ());
     assert!(matches!(result, Err(InstallError::Frames(_))), "{result:?}");
+    assert_eq!(endless.read, image().len() + image().len() / 64 + 1024 * 1024, "what incompressible frames may need");
     assert_unaffected(&card, "endless empty frames");
 }
 
@@ -263,6 +298,8 @@ fn below(random: &mut ChaCha12Rng, limit: usize) -> usize {
 struct RepeatReader {
     bytes: Vec<u8>,
     position: usize,
+    /// Bytes that were read.
+    read: usize,
 }
 
 impl Read for RepeatReader {
@@ -270,6 +307,7 @@ impl Read for RepeatReader {
         let length = buffer.len().min(self.bytes.len() - self.position);
         buffer[..length].copy_from_slice(&self.bytes[self.position..][..length]);
         self.position = (self.position + length) % self.bytes.len();
+        self.read += length;
         Ok(length)
     }
 }

@@ -68,9 +68,13 @@ impl CardFiles {
 
     /// Writes a signed update file, and returns its bytes.
     fn write_update(&self, version: &str, key: &SigningKey) -> Vec<u8> {
+        self.write_update_of(Self::image(), version, key)
+    }
+
+    fn write_update_of(&self, image: Vec<u8>, version: &str, key: &SigningKey) -> Vec<u8> {
         let mut file = Vec::new();
         let version = version.parse().unwrap();
-        seal(&mut Cursor::new(Self::image()), version, "c0ffee".to_owned(), key, &mut file).unwrap();
+        seal(&mut Cursor::new(image), version, "c0ffee".to_owned(), key, &mut file).unwrap();
         fs::write(self.path("file.update"), &file).unwrap();
         file
     }
@@ -152,7 +156,12 @@ fn an_update_is_on_trial_until_it_is_confirmed_and_back_returns_to_the_old_root(
     let output = card.update(&[]);
     assert!(output.status.success(), "{output:?}");
     assert!(stdout_text(&output).contains("is in slot b. It starts at the next reboot"), "{output:?}");
-    assert!(stderr_text(&output).contains("100 % done (verified)"), "{output:?}");
+    let progress = stderr_text(&output);
+    assert_eq!(progress.matches(" % done ").count(), 10, "{progress}");
+    for line in ["\n10 % done (written)", "\n50 % done (written)", "\n60 % done (verified)", "\n100 % done (verified)"]
+    {
+        assert!(progress.contains(line), "{line}: {progress}");
+    }
     assert_eq!(card.read(SLOT_B_OFFSET, SLOT_BYTES), CardFiles::image());
     assert!(card.read(SLOT_A_OFFSET, SLOT_BYTES).iter().all(|byte| *byte == 0));
 
@@ -178,6 +187,30 @@ fn an_update_is_on_trial_until_it_is_confirmed_and_back_returns_to_the_old_root(
     assert_eq!((&card.show()["good"], &card.show()["trial_slot"]), (&json!("b"), &Value::Null));
     assert!(card.output(&["slot", "back"]).status.success(), "begins a trial of the other root");
     assert_eq!((&card.show()["good"], &card.show()["trial_slot"]), (&json!("b"), &json!("a")));
+}
+
+/// Catches a reboot that nobody asked for, one that is not begun, and one that failed and passes for begun.
+#[test]
+fn an_update_reboots_if_asked_and_says_if_that_fails() {
+    let card = CardFiles::new();
+    card.write_update_of(CardFiles::image()[..8_192].to_vec(), VERSION, &card.key());
+    let asked = card.path("asked");
+    for (exit, code) in [(0, 0), (3, 1)] {
+        let program = card.systemctl().join("systemctl");
+        fs::write(&program, format!("#!/bin/sh\necho \"$@\" >{}\nexit {exit}\n", asked.display())).unwrap();
+        let file = card.path("file.update");
+        let install = |args: &[&str]| {
+            let mut command = card.update_command(&[&[file.to_str().unwrap()], args].concat());
+            command.env("PATH", card.path("bin")).output().unwrap()
+        };
+        assert!(install(&[]).status.success() && !asked.exists());
+        let rebooted = install(&["--reboot"]);
+        assert_eq!(rebooted.status.code(), Some(code), "{rebooted:?}");
+        assert_eq!(fs::read_to_string(&asked).unwrap(), "reboot\n");
+        assert_eq!(stderr_text(&rebooted).contains("is installed, and the reboot failed (exit status: 3)"), exit != 0);
+        assert_eq!(card.show()["trial_slot"], "b", "it is installed either way");
+        fs::remove_file(&asked).unwrap();
+    }
 }
 
 /// Catches a killed update that leaves a root that is half written where something starts it.
