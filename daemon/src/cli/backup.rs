@@ -121,3 +121,35 @@ fn print_restored(start: &BackupStart, report: &RestoreReport, out: &mut dyn Wri
     }
     out.flush()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herd::backup::BackupSummary;
+    use herd::clock::WallTime;
+    use herd::position::{Digest, Epoch, Position, Sequence};
+
+    /// Catches a loss that is known and not told, and a pairing line that is not alone on the last line.
+    #[test]
+    fn the_report_tells_what_the_backup_lacks_and_ends_with_the_pairing_line() {
+        let end =
+            Position { store: StoreId([7; 16]), epoch: Epoch(1), sequence: Sequence(12), digest: Digest([9; 32]) };
+        let made = WallTime { at_us: 1_768_471_200_000_000, synchronized: true };
+        let start = BackupStart { site: "north".to_owned(), made, end, epochs: Vec::new() };
+        let head = Position { epoch: Epoch(2), sequence: Sequence(13), ..end };
+        let summary = BackupSummary { end, payloads: 11, bytes: 7_000 };
+        let printed = |had, pairing| {
+            let mut out = Vec::new();
+            print_restored(&start, &RestoreReport { summary, head, had, pairing }, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let text = printed(Some(Sequence(20)), Ok("hxp_line".to_owned()));
+        assert!(text.starts_with("Restored 11 payloads in 12 changes of `north`"), "{text}");
+        assert!(text.contains("\nEpoch 2 begins at change 13.\n"), "{text}");
+        assert!(text.contains("at least up to change 20: changes 13 to 20 are not in the backup"), "{text}");
+        assert!(text.ends_with("is not shown again:\nhxp_line\n"), "{text}");
+        let text = printed(None, Err("the port is 0".to_owned()));
+        assert!(text.contains("after change 12, if anything, is not in the backup"), "{text}");
+        assert!(text.ends_with("There is no pairing line yet: the port is 0\n"), "{text}");
+    }
+}

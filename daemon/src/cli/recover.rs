@@ -152,3 +152,100 @@ fn print_readmitted(recovery: &Recovery, out: &mut dyn Write) -> io::Result<()> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herd::position::{Digest, Epoch, Position, StoreId};
+    use herd::store::DamagedRow;
+
+    const END: Position =
+        Position { store: StoreId([7; 16]), epoch: Epoch(1), sequence: Sequence(12), digest: Digest([9; 32]) };
+
+    fn printed(recovery: &Recovery) -> String {
+        let mut out = Vec::new();
+        print_recovery(recovery, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn row(first: u64, last: u64) -> DamagedRow {
+        DamagedRow { first: Sequence(first), last: Sequence(last) }
+    }
+
+    #[test]
+    fn a_log_that_was_whole_is_two_lines_and_the_way_on() {
+        let expected = format!(
+            "The log is whole up to change 12 of epoch 1, and stays as it is.\n\
+             The log ends at change 12 of epoch 1; the chain digest is {}.\n\
+             Start the service: sudo systemctl start herdlinxd\n",
+            END.digest
+        );
+        assert_eq!(printed(&Recovery::of_whole(END)), expected);
+    }
+
+    /// Catches a loss that is not told, or told as another one.
+    #[test]
+    fn everything_that_a_recovery_could_not_save_is_named() {
+        let mut recovery = Recovery {
+            kept_as: Some("log.redb.set-aside-1".to_owned()),
+            was_whole: false,
+            head: Position { epoch: Epoch(2), sequence: Sequence(17), ..END },
+            unplaced: 6,
+            unreadable: 4_096,
+            ..Recovery::of_whole(END)
+        };
+        recovery.gaps.named = vec![row(13, 15), row(20, 20)];
+        recovery.gaps.changes = 4;
+        recovery.gaps.last_known = Sequence(22);
+        recovery.gaps.doubtful = Some(row(8, 9));
+        recovery.readmitted.kept = 3;
+        recovery.readmitted.span = Some((Sequence(14), Sequence(16)));
+        recovery.readmitted.duplicates = 5;
+        recovery.readmitted.not_repeated = vec![Sequence(18), Sequence(19)];
+        recovery.readmitted.not_repeated_count = 2;
+        let expected = format!(
+            "Changes 1 to 12 are whole, and are the new log. Epoch 2 follows.\n\
+             4096 bytes could not be read. Copy what is left to a sound card soon.\n\
+             4 changes are lost here: changes 13 to 15, change 20. An office that holds them gives them back.\n\
+             Only the given file has changes 8 to 9. If this barn's log had gone another way by then, its own changes with \
+             these numbers are lost.\n\
+             Unknown after change 22: what was recorded later, if anything, left no trace here.\n\
+             3 payloads were appended once more with their old times, as changes 14 to 16.\n\
+             5 payloads were there already.\n\
+             2 corrections behind a gap were not repeated; make them again: 18, 19.\n\
+             6 rows may be whole, and nothing shows where they belong: they were left out.\n\
+             The damaged log is kept as log.redb.set-aside-1. Delete it when the offices have all they need.\n\
+             The log ends at change 17 of epoch 2; the chain digest is {}.\n\
+             Start the service: sudo systemctl start herdlinxd\n",
+            END.digest
+        );
+        assert_eq!(printed(&recovery), expected);
+        recovery.gaps.changes = 5;
+        recovery.readmitted.not_repeated_count = 3;
+        let text = printed(&recovery);
+        assert!(text.contains("5 changes are lost here: changes 13 to 15, change 20, and more. An office"), "{text}");
+        assert!(
+            text.contains("3 corrections behind a gap were not repeated; make them again: 18, 19, and more.\n"),
+            "{text}"
+        );
+    }
+
+    /// Catches a recovery that names losses of which there are none.
+    #[test]
+    fn a_recovery_without_a_loss_names_none() {
+        let mut recovery = Recovery { was_whole: false, ..Recovery::of_whole(END) };
+        recovery.gaps.last_known = Sequence(12);
+        let text = printed(&recovery);
+        let lines: Vec<_> = text.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+        assert_eq!(lines, ["Changes", "Unknown", "The", "Start"], "{text}");
+    }
+
+    #[test]
+    fn a_directory_is_no_file_to_recover_from() {
+        let directory = tempfile::tempdir().unwrap();
+        let refused = open_given(directory.path()).unwrap_err().to_string();
+        assert!(refused.contains("it is no file; of a copied state directory, name its log.redb"), "{refused}");
+        std::fs::write(directory.path().join("log.redb"), b"").unwrap();
+        assert!(open_given(&directory.path().join("log.redb")).is_ok());
+    }
+}

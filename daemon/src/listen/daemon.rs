@@ -105,3 +105,69 @@ async fn send(socket: &Path, request: BarnRequest) -> Result<BarnResponse, Liste
     let socket = socket.to_path_buf();
     Ok(tokio::task::spawn_blocking(move || ask(&socket, &request)).await??)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tap::{ReceivedPacket, TapPage};
+    use service::control::ControlError;
+    use service::remote::RadioCounts;
+    use std::io;
+
+    fn packet(channel: &str) -> ReceivedPacket {
+        let (rssi_dbm, snr_quarter_db, frequency_error_hz) = (None, None, None);
+        let (channel, bytes) = (channel.to_owned(), vec![1]);
+        ReceivedPacket { channel, at_us: 0, rssi_dbm, snr_quarter_db, frequency_error_hz, bytes }
+    }
+
+    /// Catches packets of a radio that nobody asked for, missed ones that are hidden, and a page that goes on after its end.
+    #[test]
+    fn a_page_is_printed_with_what_was_missed_as_far_as_it_is_asked_for() {
+        let packets = ["gate", "alley", "gate"].map(packet).into();
+        let response = PacketsResponse { pid: 7, page: TapPage { packets, missed: 2, last: 5 }, radios: Vec::new() };
+        for (only, count, lines, status) in [
+            (None, None, 4, PrintStatus::More),
+            (None, Some(2), 3, PrintStatus::Done),
+            (Some("gate"), None, 3, PrintStatus::More),
+            (Some("alley"), Some(1), 2, PrintStatus::Done),
+        ] {
+            let mut out = Vec::new();
+            assert_eq!(print_page(&response, only, &mut Printer::new(&mut out, true, count)).unwrap(), status);
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.starts_with("{\"missed\":2}\n") && text.lines().count() == lines, "{only:?}: {text}");
+            let other = if only == Some("gate") { "alley" } else { "gate" };
+            assert!(only.is_none() || !text.contains(other), "{only:?}: {text}");
+        }
+    }
+
+    /// Catches words of a modem that command the terminal.
+    #[test]
+    fn the_state_of_a_radio_is_its_word_and_the_visible_reason() {
+        let radio = |name: &str, why: Option<&str>| RadioView {
+            name: name.to_owned(),
+            state: "failing".to_owned(),
+            why: why.map(str::to_owned),
+            air_time_left_ms: None,
+            queued_packets: 0,
+            queue_packets: 0,
+            counts: RadioCounts::default(),
+        };
+        let states = states_of(&[radio("gate", Some("ERR\u{1b}[2J")), radio("alley", None)]);
+        assert_eq!((states["gate"].as_str(), states["alley"].as_str()), (r"failing: ERR\u{1b}[2J", "failing"));
+    }
+
+    /// Catches an answer of the daemon that passes for its end.
+    #[test]
+    fn only_a_daemon_that_is_silent_has_ended() {
+        let (path, source) = (std::path::PathBuf::from("/s"), io::Error::other("gone"));
+        for (error, has_ended) in [
+            (AskError::NotRunning { path: path.clone() }, true),
+            (AskError::NoResponse { path: path.clone(), source }, true),
+            (AskError::Unreadable { path }, false),
+            (AskError::Refused(ControlError::new("no_radio", "there is none".to_owned())), false),
+        ] {
+            let text = error.to_string();
+            assert_eq!(matches!(daemon_ended(error.into()), ListenError::DaemonEnded), has_ended, "{text}");
+        }
+    }
+}

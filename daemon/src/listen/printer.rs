@@ -213,11 +213,11 @@ mod tests {
         );
     }
 
-    struct ClosedPipe;
+    struct FailingOut(ErrorKind);
 
-    impl Write for ClosedPipe {
+    impl Write for FailingOut {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(ErrorKind::BrokenPipe.into())
+            Err(self.0.into())
         }
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
@@ -225,7 +225,51 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_pipe_is_not_an_error() {
-        assert_eq!(Printer::new(&mut ClosedPipe, false, None).print(&packet(b"1")).unwrap(), PrintStatus::Done);
+    fn a_closed_pipe_is_not_an_error_and_a_full_disk_is() {
+        let print = |kind| Printer::new(&mut FailingOut(kind), false, None).print(&packet(b"1"));
+        assert_eq!(print(ErrorKind::BrokenPipe).unwrap(), PrintStatus::Done);
+        assert_eq!(print(ErrorKind::StorageFull).unwrap_err().kind(), ErrorKind::StorageFull);
+    }
+
+    /// Catches packets that a program never learns of, and a line for none.
+    #[test]
+    fn missed_packets_are_an_object_as_json_and_no_line_as_text() {
+        for (json, missed, printed) in [(true, 3, "{\"missed\":3}\n"), (true, 0, ""), (false, 3, "")] {
+            let mut out = Vec::new();
+            assert_eq!(Printer::new(&mut out, json, None).print_missed(missed).unwrap(), PrintStatus::More);
+            assert_eq!(String::from_utf8(out).unwrap(), printed);
+        }
+        let mut closed = FailingOut(ErrorKind::BrokenPipe);
+        assert_eq!(Printer::new(&mut closed, true, None).print_missed(3).unwrap(), PrintStatus::Done);
+    }
+
+    /// Catches a packet of a scan that does not say with which settings it was received.
+    #[test]
+    fn a_packet_of_a_scan_has_the_settings_of_its_step() {
+        let auto = ScanSettings {
+            spreading_factor: 8,
+            bandwidth_hz: 500_000,
+            sync_word: 0x34,
+            low_data_rate_optimize: LowDataRateOptimize::Auto,
+        };
+        let on = ScanSettings { low_data_rate_optimize: LowDataRateOptimize::On, ..auto };
+        let off = ScanSettings { low_data_rate_optimize: LowDataRateOptimize::Off, ..auto };
+        for (settings, text, word) in [
+            (auto, "  gate  SF8 500000 Hz 0x34   -80 dBm", "auto"),
+            (on, "  gate  SF8 500000 Hz 0x34 LowDataRateOptimize on   -80 dBm", "on"),
+            (off, "  gate  SF8 500000 Hz 0x34 LowDataRateOptimize off   -80 dBm", "off"),
+        ] {
+            let line = |json| {
+                let mut out = Vec::new();
+                let mut printer = Printer::new(&mut out, json, None);
+                printer.set_settings(settings);
+                printer.print(&packet(b"1")).unwrap();
+                String::from_utf8(out).unwrap()
+            };
+            assert!(line(false).contains(text), "{}", line(false));
+            let object: Value = serde_json::from_str(&line(true)).unwrap();
+            assert_eq!((&object["spreading_factor"], &object["bandwidth_hz"]), (&json!(8), &json!(500_000)));
+            assert_eq!((&object["sync_word"], &object["low_data_rate_optimize"]), (&json!(0x34), &json!(word)));
+        }
     }
 }

@@ -126,11 +126,11 @@ pub(super) async fn scan_with(
 
 impl ScanResult {
     fn is_heard(&self) -> bool {
-        self.packets + self.crc_errors + self.without_crc > 0
+        self.heard() + self.crc_errors > 0
     }
 
     fn has_only_crc_errors(&self) -> bool {
-        self.crc_errors > 0 && self.packets + self.without_crc == 0
+        self.crc_errors > 0 && self.heard() == 0
     }
 }
 
@@ -213,16 +213,25 @@ fn with_settings(chip_settings: &Sx127xSettings, settings: ScanSettings) -> Sx12
 }
 
 fn print_best(results: &[ScanResult]) {
-    let heard = |result: &ScanResult| result.packets + result.without_crc;
-    let Some(best) = results.iter().max_by_key(|result| (heard(result), result.crc_errors)) else {
+    let Some(best) = best_of(results) else {
         print_notice("No packets received. The readers may be silent, on another frequency, or out of range.");
         return;
     };
-    print_notice(format_args!("Most packets, {}, were received with these settings:", heard(best)));
+    print_notice(format_args!("Most packets, {}, were received with these settings:", best.heard()));
     print_notice(best.lines());
 }
 
+/// Returns the result with the most packets; wrong CRCs decide between equal ones.
+fn best_of(results: &[ScanResult]) -> Option<&ScanResult> {
+    results.iter().max_by_key(|result| (result.heard(), result.crc_errors))
+}
+
 impl ScanResult {
+    /// Returns the number of packets that were received, with a good CRC or without one.
+    fn heard(&self) -> u64 {
+        self.packets + self.without_crc
+    }
+
     /// Returns the lines of the settings file that receive these packets.
     fn lines(&self) -> String {
         let ScanSettings { spreading_factor, bandwidth_hz, sync_word, .. } = self.settings;
@@ -257,12 +266,49 @@ mod tests {
         for (result, more) in [
             (result(3, 0, LowDataRateOptimize::Auto), ""),
             (result(3, 1, LowDataRateOptimize::Auto), ""),
+            (result(3, 3, LowDataRateOptimize::Auto), ""),
             (result(0, 3, LowDataRateOptimize::Auto), "\ncrc = \"optional\""),
             (result(3, 0, LowDataRateOptimize::Off), "\nlow_data_rate_optimize = \"off\""),
             (result(0, 3, LowDataRateOptimize::On), "\nlow_data_rate_optimize = \"on\"\ncrc = \"optional\""),
         ] {
             assert_eq!(result.lines(), format!("{usual}{more}"));
         }
+    }
+
+    fn counted(packets: u64, crc_errors: u64, without_crc: u64) -> ScanResult {
+        ScanResult { crc_errors, ..result(packets, without_crc, LowDataRateOptimize::Auto) }
+    }
+
+    /// Catches a scan that takes twice its time, that hides a step in which something came, or that lists silent ones.
+    #[test]
+    fn a_step_is_repeated_only_if_nothing_but_wrong_crcs_came() {
+        for (result, is_heard, is_repeated) in [
+            (counted(0, 0, 0), false, false),
+            (counted(2, 0, 0), true, false),
+            (counted(0, 0, 2), true, false),
+            (counted(0, 2, 0), true, true),
+            (counted(1, 2, 0), true, false),
+            (counted(0, 2, 1), true, false),
+        ] {
+            assert_eq!((result.is_heard(), result.has_only_crc_errors()), (is_heard, is_repeated), "{result:?}");
+        }
+    }
+
+    #[test]
+    fn the_best_settings_are_those_with_the_most_packets() {
+        assert_eq!(best_of(&[]), None);
+        let results = [counted(2, 9, 2), counted(3, 0, 0), counted(0, 8, 0), counted(1, 8, 3), counted(1, 1, 1)];
+        assert_eq!(best_of(&results), Some(&results[0]));
+        assert_eq!(best_of(&results[1..]), Some(&results[3]));
+    }
+
+    /// Catches a scan that transmits, or that listens on another frequency than the settings name.
+    #[test]
+    fn a_step_keeps_the_frequency_and_never_transmits() {
+        let chip = Sx127xSettings { frequency_hz: 868_100_000, transmit: true, ..Sx127xSettings::default() };
+        let step = with_settings(&chip, result(0, 0, LowDataRateOptimize::On).settings);
+        assert_eq!((step.frequency_hz, step.spreading_factor, step.transmit), (868_100_000, 12, false));
+        assert_eq!((step.low_data_rate_optimize, step.crc), (LowDataRateOptimize::On, CrcPolicy::Optional));
     }
 
     #[test]

@@ -77,6 +77,46 @@ async fn a_busy_radio_does_not_starve_the_others() {
     assert!(String::from_utf8(out).unwrap().contains("quiet"));
 }
 
+/// A radio whose packets come after a while.
+struct LateRadio(TextRadio);
+
+impl Radio for LateRadio {
+    async fn receive(&mut self) -> Result<Packet, RadioError> {
+        tokio::time::sleep(3 * INITIAL_TIMEOUT).await;
+        self.0.receive().await
+    }
+
+    fn counters(&self) -> Counters {
+        self.0.counters()
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.0.health()
+    }
+}
+
+/// Catches a quiet barn that passes for one whose radios fail.
+#[tokio::test(start_paused = true)]
+async fn a_radio_that_is_silent_at_first_is_waited_for() {
+    let radio = LateRadio(TextRadio(["late".to_owned()].into(), HealthReporter::default()));
+    let mut out = Vec::new();
+    listen_to(vec![LocalRadio::new(channel("gate"), radio)], &mut Printer::new(&mut out, false, None)).await.unwrap();
+    assert!(String::from_utf8(out).unwrap().ends_with("late\n"));
+}
+
+/// Catches a step of a scan that begins before its chip receives, and an error that nobody is told.
+#[tokio::test(start_paused = true)]
+async fn a_radio_is_waited_for_until_it_listens_and_says_why_it_does_not() {
+    let reporter = HealthReporter::default();
+    let radio = LocalRadio::new(channel("gate"), TextRadio(VecDeque::new(), reporter.clone()));
+    assert_eq!((radio.name(), radio.health_text().as_str()), ("gate", "listening"));
+    reporter.report(Health::Failing("no chip answers".into()));
+    assert_eq!(radio.health_text(), "no chip answers");
+    assert!(tokio::time::timeout(INITIAL_TIMEOUT, radio.wait_until_listening()).await.is_err());
+    reporter.report(Health::Listening);
+    assert!(tokio::time::timeout(INITIAL_TIMEOUT, radio.wait_until_listening()).await.is_ok());
+}
+
 /// Uses a chip on a dead bus.
 #[tokio::test]
 async fn failing_radios_are_an_error_that_names_doctor() {
@@ -214,6 +254,12 @@ fn only_a_radio_of_the_settings_can_be_listened_to() {
     assert!(matches!(selected_radios(&parse("[[radio]]\nkind = 'none'"), &request), Err(ListenError::NoRadio)));
     let two = parse("[[radio]]\nkind = 'simulated'\n[[radio]]\nkind = 'simulated'\nname = 'gate'");
     assert_eq!(selected_radios(&two, &request).unwrap()[0].0.name, "gate");
-    let error = selected_radios(&two, &ListenRequest { radio: Some("barn".into()), ..request }).unwrap_err();
+    let error = selected_radios(&two, &ListenRequest { radio: Some("barn".into()), ..request.clone() }).unwrap_err();
     assert_eq!(error.to_string(), "there is no radio `barn`; the radios are: radio1, gate");
+
+    let all = ListenRequest { radio: None, ..request };
+    assert_eq!(selected_radios(&two, &all).unwrap().len(), 2);
+    assert!(first_chip(&selected_radios(&two, &all).unwrap()).is_none());
+    let chips = parse("[[radio]]\nkind = 'simulated'\n[[radio]]\nkind = 'sx127x'\n[[radio]]\nkind = 'sx127x'");
+    assert_eq!(first_chip(&selected_radios(&chips, &all).unwrap()).unwrap().0.name, "radio2");
 }

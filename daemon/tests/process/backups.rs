@@ -4,6 +4,7 @@
 //! older one.
 
 use crate::barn::{Barn, stderr_text, stdout_text};
+use herd::pairing::Pairing;
 use serde_json::json;
 use service::harness::Signal;
 use std::fs;
@@ -85,4 +86,44 @@ fn there_is_no_backup_of_nothing() {
     let (code, text) = run(&barn, &["backup", path.to_str().unwrap()]);
     assert!(code == Some(1) && text.contains("there is no store"), "{code:?}: {text}");
     assert!(!path.exists() && !barn.path("north.backup.partial").exists());
+}
+
+/// Catches a barn that its commands do not bring back, a machine whose own log they replace, and a run over a running one.
+#[test]
+fn a_barn_is_restored_from_its_backup_and_recovered_from_a_damaged_log() {
+    let barn = Barn::new();
+    let key = barn.secret(&["key", "add", "chute-1", "--scope", "ingest"]);
+    record(&barn, &key, 0..3);
+    let path = barn.path("north.backup");
+    let file = path.to_str().unwrap();
+    assert_eq!(run(&barn, &["backup", file]).0, Some(0));
+    let (code, text) = run(&barn, &["restore", file]);
+    assert!(code == Some(7) && text.contains("already holds everything that the backup holds"), "{text}");
+
+    let machine = Barn::new();
+    let restored = machine.output(&["--listen", "127.0.0.1:5001", "restore", file]);
+    let text = stdout_text(&restored);
+    assert!(restored.status.success() && text.contains("Epoch 2 begins at change 5."), "{restored:?}");
+    let pairing: Pairing = text.lines().last().unwrap().parse().unwrap();
+    let process = machine.start();
+    assert_eq!((process.status().store, process.status().sequence.0), (pairing.store, 5));
+    for command in ["restore", "recover"] {
+        let (code, text) = run(&machine, &[command, file]);
+        assert!(code == Some(7) && text.contains("stop it first"), "{command}: {text}");
+    }
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+
+    let log = barn.state_dir().join("log.redb");
+    let mut damaged = fs::read(&log).unwrap();
+    damaged[..4_096].fill(0);
+    fs::write(&log, damaged).unwrap();
+    let (code, text) = run(&barn, &["recover", "--from", file]);
+    assert!(
+        code == Some(0) && text.contains("Changes 1 to 4 are whole, and are the new log. Epoch 2 follows."),
+        "{text}"
+    );
+    assert!(text.contains("kept as log.redb.set-aside-1") && barn.state_dir().join("log.redb.set-aside-1").exists());
+    assert_eq!(run(&barn, &["verify"]).0, Some(0));
+    let (code, text) = run(&barn, &["recover", barn.state_dir().to_str().unwrap()]);
+    assert!(code == Some(1) && text.contains("it is no file"), "{text}");
 }
