@@ -57,8 +57,9 @@ mod tests {
     use crate::health::ClockGauge;
     use crate::ingest::refusals::ReadRefusals;
     use crate::receive::RadioState;
-    use crate::test_world::{World, scan};
+    use crate::test_world::{World, blocked_reader, scan};
     use herd::decide::Rules;
+    use herd::store::LocalFile;
     use service::backup::BackupGauge;
     use service::supervisor::probe;
     use std::sync::Arc;
@@ -102,5 +103,23 @@ mod tests {
         health.disk = DiskGauge::new(|| Ok(DiskSpace { free_bytes: 1, needed_bytes: 2 }));
         let line = status_line(&health, &PairingStatus::None);
         assert!(line.starts_with("NOT RECORDING: the disk has only 1 bytes free") && line.ends_with(failing), "{line}");
+
+        // A full disk that has room again, and then a failed commit.
+        let (status, recorder) = watch::channel(world.recorder.status().borrow().clone());
+        let disk_error = health.disk.check().unwrap_err();
+        status.send_modify(|status| status.last_error = Some(RecordError::Disk(disk_error)));
+        let mut health = Health { recorder, disk: DiskGauge::plenty(), radios: Vec::new(), ..health };
+        assert_eq!(status_line(&health, &PairingStatus::None), format!("change 2; {last}"));
+        status.send_modify(|status| status.last_error = Some(RecordError::Ended));
+        health.local = Some(LocalFile::closed("local.redb", "a page is missing"));
+        let expected = format!(
+            "NOT RECORDING: {}; NOBODY IS LET IN: local.redb is damaged; change 2; {last}; waits for an office by its \
+             one-time code",
+            RecordError::Ended
+        );
+        assert_eq!(status_line(&health, &PairingStatus::Waiting { wrong_proofs: 0 }), expected);
+        health.reader = blocked_reader();
+        let line = status_line(&health, &PairingStatus::None);
+        assert!(line.contains("; the tables stop at change 0: ") && line.contains("; change 1; "), "{line}");
     }
 }

@@ -7,7 +7,7 @@ use herd::change::{Change, Origin, Received};
 use herd::clock::{Clock, ClockReading, RawReading};
 use herd::decide::Rules;
 use herd::position::{Sequence, StoreId};
-use herd::store::{Incoming, MemoryDisk, Reader, Store, StoreError};
+use herd::store::{ChangeRun, Incoming, MemoryDisk, Reader, Store, StoreError};
 use service::lifecycle::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,6 +43,14 @@ pub(crate) fn store_on(disk: &MemoryDisk, rules: Rules) -> Store {
 pub(crate) fn scan(n: usize) -> Incoming {
     let origin = Origin { channel: "gate".into(), reader_group: "main".into(), ..Origin::default() };
     Incoming { raw: format!("hxb:LOT1:LF{n}:UHF{n}").into(), origin, at: ManualClock::default().read() }
+}
+
+/// Returns the reader of a log whose first change only a later program can read, so that its tables stop before it.
+pub(crate) fn blocked_reader() -> Reader {
+    let mut replica = Store::open_replica(&MemoryDisk::default(), StoreId([7; 16])).unwrap();
+    let later = [&b"\x63\x01later"[..]].into_iter().collect();
+    replica.apply(ChangeRun::following(replica.head().position, later)).unwrap();
+    replica.reader()
 }
 
 /// A store whose writer runs as a task on the thread of the test.

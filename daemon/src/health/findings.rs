@@ -16,7 +16,7 @@
 use super::{BACKUP_PART, Health, STUCK_WRITE};
 use crate::receive::RadioHandle;
 use crate::recorder::RecordError;
-use herd::store::grouped;
+use herd::store::{DamagedRow, grouped};
 use herd::wire::HealthFinding;
 use radio::QueueLevel;
 use std::time::Duration;
@@ -83,16 +83,7 @@ impl Health {
     }
 
     fn log_damage(&self) -> Option<String> {
-        let damaged = self.damaged_rows();
-        let first = damaged.first()?;
-        let others = match damaged.len() - 1 {
-            0 => String::new(),
-            others => format!(" and in {others} more places"),
-        };
-        Some(format!(
-            "log.redb is damaged in {first}{others}; keep all files. `herdlinxd verify` names every row, and an office that has \
-             them puts them back: run `herdlinx-mirror give-back SITE` there"
-        ))
+        damage_text(&self.damaged_rows())
     }
 
     fn key_failure(&self) -> Option<String> {
@@ -151,6 +142,19 @@ impl Health {
     }
 }
 
+/// Returns the finding about damaged rows of the log; `None` without any.
+fn damage_text(damaged: &[DamagedRow]) -> Option<String> {
+    let (first, others) = damaged.split_first()?;
+    let others = match others.len() {
+        0 => String::new(),
+        others => format!(" and in {others} more places"),
+    };
+    Some(format!(
+        "log.redb is damaged in {first}{others}; keep all files. `herdlinxd verify` names every row, and an office that has \
+         them puts them back: run `herdlinx-mirror give-back SITE` there"
+    ))
+}
+
 /// Formats a duration in seconds, with a decimal.
 fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
@@ -160,11 +164,14 @@ fn seconds(duration: Duration) -> String {
 mod tests {
     use super::super::tests::{health, radio_handle, with_clock};
     use super::*;
+    use crate::disk::DiskError;
     use crate::disk::{DiskGauge, DiskSpace};
     use crate::receive::RadioState;
-    use crate::test_world::World;
+    use crate::recorder::RecorderStatus;
+    use crate::test_world::{World, blocked_reader};
     use herd::decide::Rules;
-    use herd::store::LocalFile;
+    use herd::position::Sequence;
+    use herd::store::{LocalFile, MemoryDisk};
     use radio::{Counters, Packet};
     use tokio::sync::{mpsc, watch};
     use tokio::time::Instant;
@@ -217,7 +224,7 @@ mod tests {
         let world = World::new(Rules::default(), DiskGauge::plenty());
         let (counters, (queue, _packets)) = (Counters::default(), mpsc::channel(64));
         counters.watch_queue(&queue);
-        let (_state, state) = watch::channel(RadioState::Listening);
+        let (own_report, state) = watch::channel(RadioState::Listening);
         let mut health = health(&world, vec![radio_handle("chute", &state, counters)]);
         let fill = |packets: usize| (0..packets).for_each(|_| queue.try_send(packet()).unwrap());
         fill(15);
@@ -241,5 +248,60 @@ mod tests {
         assert!(found[2].1 && found[2].2.contains("its queue of 64 packets is full"), "{found:?}");
         assert!(found[2].2.contains("make room"), "{found:?}");
         assert_eq!(health.failing(), ["store", "disk", "chute"]);
+        own_report.send_replace(RadioState::Failing("no chip answers".into()));
+        assert_eq!((texts(&health).len(), health.failing()), (4, ["store", "disk", "chute"].map(str::to_owned).into()));
+    }
+
+    /// Catches a store that records nothing while its finding has another reason, or none; and one that is called failing
+    /// because a disk was full that has room again.
+    #[tokio::test]
+    async fn the_store_says_why_nothing_is_recorded() {
+        let world = World::new(Rules::default(), DiskGauge::plenty());
+        let (status, recorder) = watch::channel(RecorderStatus::default());
+        let mut health = Health { recorder, ..health(&world, Vec::new()) };
+        let failure =
+            |health: &Health| texts(health).into_iter().map(|(part, _, text)| format!("{part}: {text}")).next();
+        let set_error = |error| status.send_modify(|status| status.last_error = error);
+        set_error(Some(RecordError::Disk(DiskError::Full { free_bytes: 0, needed_bytes: 1 })));
+        assert_eq!(failure(&health), None);
+        set_error(Some(RecordError::TooMany { count: 1_001 }));
+        assert!(failure(&health).unwrap().starts_with("store: 1001 payloads are too many"));
+        health.reader = blocked_reader();
+        let blocked = failure(&health).unwrap();
+        assert!(blocked.starts_with("store: nothing is recorded, because the tables stop at change 0: "), "{blocked}");
+        health.reader = world.reader.clone();
+        set_error(None);
+        assert_eq!(failure(&health), None);
+        drop(status);
+        assert_eq!(failure(&health).unwrap(), format!("store: {}", RecordError::Ended));
+    }
+
+    /// Catches keys whose last use is lost at the next start while the barn calls itself well.
+    #[tokio::test]
+    async fn keys_that_cannot_be_written_are_a_failure() {
+        let (world, disk) = (World::new(Rules::default(), DiskGauge::plenty()), MemoryDisk::default());
+        let local = LocalFile::open_in(&disk).unwrap();
+        let health = Health { local: Some(local.clone()), ..health(&world, Vec::new()) };
+        assert!(texts(&health).is_empty() && !health.are_keys_damaged());
+        assert!(disk.fail_after("local.redb", 0));
+        local.put("keys", "gate", &1).unwrap_err();
+        let found = texts(&health);
+        assert!(
+            matches!(found.as_slice(), [(part, true, text)] if part == "keys" && text.contains("cannot be written")),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn the_damage_of_the_log_names_its_first_row_and_the_number_of_the_others() {
+        let rows = [(5, 7), (11, 11), (20, 30)]
+            .map(|(first, last)| DamagedRow { first: Sequence(first), last: Sequence(last) });
+        assert_eq!(damage_text(&[]), None);
+        for (count, place) in
+            [(1, "changes 5 to 7;"), (2, "changes 5 to 7 and in 1 more places;"), (3, "7 and in 2 more places;")]
+        {
+            let text = damage_text(&rows[..count]).unwrap();
+            assert!(text.contains(place) && text.contains("herdlinx-mirror give-back"), "{text}");
+        }
     }
 }

@@ -201,6 +201,28 @@ mod tests {
     use super::*;
     use herd::payload::content_hash;
 
+    /// Catches a caller that sends again at once although a person has to help, or that gives up what it should keep.
+    #[test]
+    fn each_error_of_the_recorder_says_if_and_when_to_send_again() {
+        let (folded, head) = (Sequence(3), Sequence(5));
+        let why = herd::change::ChangeError::Unknown { kind: 99, version: 1 };
+        for (error, status, code, retry_after_s) in [
+            (RecordError::Stopping, 503, "stopping", Some(5)),
+            (RecordError::Ended, 503, "stopping", Some(5)),
+            (DiskError::Full { free_bytes: 0, needed_bytes: 1 }.into(), 503, "disk_full", Some(60)),
+            (DiskError::Unknown { why: "gone".to_owned() }.into(), 503, "storage_failed", Some(5)),
+            (RecordError::TablesBehind { folded, head, why }, 503, "upgrade_needed", Some(60)),
+            (RecordError::TooLong { bytes: 4_097 }, 400, "bad_request", None),
+            (RecordError::TooMany { count: 1_001 }, 400, "bad_request", None),
+        ] {
+            let answer = record_error(&error);
+            let found = (answer.status.as_u16(), answer.code, answer.retry_after_s);
+            assert_eq!(found, (status, code, retry_after_s), "{error}");
+        }
+        let answer = timeout_error();
+        assert_eq!((answer.status.as_u16(), answer.code, answer.retry_after_s), (503, "busy", Some(5)));
+    }
+
     /// Catches a duplicate whose first arrival is said to be of 1970: the barn's clock was not set then.
     #[test]
     fn an_arrival_before_the_clock_was_set_has_no_time() {

@@ -241,12 +241,12 @@ async fn an_array_gets_results_in_order_equal_to_those_of_single_calls() {
 #[tokio::test]
 async fn refused_payloads_of_an_array_count_one_by_one_and_duplicates_do_not() {
     let (door, refusals) = (door(), ReadRefusals::default());
-    let body = json!({"payloads": ["hxb:A:1:2", 7, "hxb:A:1:2", "noise", ""]}).to_string();
+    let body = json!({"payloads": ["hxb:A:1:2", 7, "hxb:A:1:2", "noise", "", "noise 2", "noise 3"]}).to_string();
     let response = door.router.clone().oneshot(door.request().body(Body::from(body)).unwrap()).await.unwrap();
     let peer = std::net::Ipv4Addr::LOCALHOST.into();
     refusals.observe(ObservedAnswer { peer, path: PAYLOAD_PATHS[0], response: &response });
     let counts: Vec<_> = refusals.counts().into_iter().filter(|(_, count)| *count > 0).collect();
-    assert_eq!(counts, [("bad_request", 2), ("rejected", 1)]);
+    assert_eq!(counts, [("bad_request", 2), ("rejected", 2), ("rejections_suppressed", 1)]);
 }
 
 /// Catches a payload whose blanks make a change longer than a follower accepts. It ended the writer, and the device,
@@ -264,6 +264,13 @@ async fn a_payload_with_too_many_blanks_is_refused_alone_and_the_writer_goes_on(
     let incoming = Incoming { raw: vec![b' '; 70_000], origin: Origin::default(), at: door.world.clock.read() };
     let refused = door.world.recorder.record(incoming).await;
     assert!(matches!(refused, Err(RecordError::TooLong { bytes: 70_000 })), "{refused:?}");
+    let padded_to = |bytes: usize| format!("{:>bytes$}", "hxb:A:LF3:UHF3");
+    let edges = json!({"payloads": [padded_to(MAX_RAW_BYTES + 1), padded_to(MAX_RAW_BYTES)]});
+    let results = door.post(edges.to_string()).await.2;
+    assert_eq!(
+        (&results["results"][0]["error"], &results["results"][1]["status"]),
+        (&json!("bad_request"), &json!("stored"))
+    );
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use herd::decide::Rules;
 use herd::position::Sequence;
 use radio::emulator::{Air, Transmission};
 use radio::lora::Modulation;
+use radio::simulated::LedgerError;
 use radio::sx127x::{CrcPolicy, Settings as ChipSettings, Sx127x};
 use radio::{Health, HealthReporter};
 use service::harness::TIMEOUT;
@@ -134,9 +135,62 @@ async fn a_delayed_packet_is_stamped_with_the_time_of_its_reception() {
     let receive_loop = receive_loop(&world, &ShutdownTrigger::default());
     let received_at = Instant::now();
     tokio::time::advance(Duration::from_millis(1_500)).await;
-    let packet = Packet { bytes: vec![1], rssi_dbm: None, snr_quarter_db: None, frequency_error_hz: None, received_at };
-    let at = stamp(&receive_loop.channel, &*receive_loop.clock, packet).at;
+    let (rssi_dbm, snr_quarter_db, frequency_error_hz) = (Some(-97), Some(-7), Some(1_200));
+    let packet = Packet { bytes: vec![1], rssi_dbm, snr_quarter_db, frequency_error_hz, received_at };
+    let Incoming { origin, at, .. } = stamp(&receive_loop.channel, &*receive_loop.clock, packet);
     assert_eq!((at.since_boot_ms, at.received_at_us), (7_500, WALL_US + 7_500_000));
+    assert_eq!((origin.rssi_dbm, origin.snr_quarter_db), (rssi_dbm, snr_quarter_db));
+    assert_eq!((origin.frequency_error_hz, origin.reader_group.as_str()), (frequency_error_hz, "main"));
+}
+
+/// A radio whose second call fails.
+struct FailingRadio {
+    scans: ScanRadio,
+    calls: usize,
+}
+
+impl Radio for FailingRadio {
+    async fn receive(&mut self) -> Result<Packet, RadioError> {
+        self.calls += 1;
+        if self.calls == 2 {
+            let (operation, source) = ("write the ledger", std::io::Error::other("no room"));
+            return Err(LedgerError { operation, path: "/ledger".into(), source }.into());
+        }
+        self.scans.receive().await
+    }
+
+    fn counters(&self) -> Counters {
+        self.scans.counters()
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.scans.health()
+    }
+}
+
+/// Catches a radio that is given up after one failure, that is asked without a pause, or whose failure nobody sees.
+#[tokio::test(start_paused = true)]
+async fn a_radio_that_fails_is_reported_and_asked_again_after_a_pause() {
+    let world = World::new(Rules::default(), DiskGauge::plenty());
+    let (shutdown, (state, mut seen)) = (ShutdownTrigger::default(), listening());
+    let (radio, start) = (FailingRadio { scans: scans(2, 10), calls: 0 }, Instant::now());
+    let task = tokio::spawn(receive_loop(&world, &shutdown).run(radio, state, unprobed()));
+    let failing = seen.wait_for(RadioState::is_failing).await.unwrap().clone();
+    assert!(failing.why().unwrap().contains("no room"), "{failing:?}");
+    assert_eq!(task.await.unwrap(), ReceiveEnd::RadioClosed);
+    assert!((RETRY_DELAY..2 * RETRY_DELAY).contains(&start.elapsed()), "the clock of the test is paused");
+    assert_eq!(world.received(3).raw, b"hxb:LOT1:LF1:UHF1");
+}
+
+/// Catches a status whose receivers wake up at each packet.
+#[test]
+fn a_state_is_published_only_if_it_is_new() {
+    let (state, mut seen) = listening();
+    let publisher = StatePublisher { channel: "radio1".into(), health: HealthReporter::default().subscribe(), state };
+    publisher.publish(RadioState::Listening);
+    assert!(!seen.has_changed().unwrap());
+    publisher.publish(RadioState::Ended);
+    assert!(seen.has_changed().unwrap() && *seen.borrow_and_update() == RadioState::Ended);
 }
 
 /// A radio whose packets and health a test controls.
@@ -215,6 +269,31 @@ async fn a_shutdown_records_the_packets_that_wait_in_the_radio_in_one_commit() {
     assert_eq!(world.reader.head().position.sequence, Sequence(1 + WAITING as u64));
     assert_eq!(world.received(6).raw, b"hxb:LOT1:LF5:UHF5");
     assert_eq!(world.recorder.status().borrow().totals.groups, 1);
+}
+
+/// Catches a shutdown that waits for a disk that hangs, and one that hides that the writer has ended.
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_waits_for_the_writer_less_than_a_second() {
+    for is_ended in [false, true] {
+        let world = World::new(Rules::default(), DiskGauge::plenty());
+        let (shutdown, start) = (ShutdownTrigger::default(), Instant::now());
+        shutdown.request();
+        let (to_radio, packets) = tokio::sync::mpsc::channel(2);
+        for text in ["hxb:LOT1:LF1:UHF1", "hxb:LOT1:LF2:UHF2"] {
+            to_radio.send(packet(text)).await.unwrap();
+        }
+        let radio = ControlledRadio { packets, counters: Counters::default(), health: HealthReporter::default() };
+        // All room is taken, as if the writer hung.
+        let _room = if is_ended { None } else { Some(world.recorder.take_all_room().await) };
+        let receive_loop = receive_loop(&world, &shutdown);
+        if is_ended {
+            world.writer.abort();
+            assert!(world.writer.await.unwrap_err().is_cancelled());
+        }
+        let expected = if is_ended { ReceiveEnd::WriterEnded } else { ReceiveEnd::Stopped };
+        assert_eq!(receive_loop.run(radio, listening().0, unprobed()).await, expected);
+        assert!(start.elapsed() < Duration::from_secs(1), "the clock of the test is paused");
+    }
 }
 
 /// Catches a tap that shows only recorded packets: a listener wants to see everything on the air.

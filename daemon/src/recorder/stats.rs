@@ -175,3 +175,25 @@ impl SuppressedTally {
         std::mem::take(&mut self.0).into_values()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herd::store::MemoryDisk;
+
+    /// Catches a count that is given up after a failed write, and one that is written again and again.
+    #[test]
+    fn a_count_stays_to_be_written_until_it_is() {
+        let stats = BTreeMap::from([("gate".to_owned(), DuplicateStats { count: 3, ..DuplicateStats::default() })]);
+        let good = LocalFile::open_in(&MemoryDisk::default()).unwrap();
+        let failing = LocalFile::closed("local.redb", "a page is missing");
+        for (local, before, after) in [(Some(good), true, false), (Some(failing), true, true), (None, false, false)] {
+            let mut writer = DuplicateStatsWriter { local, dirty: BTreeSet::new() };
+            assert!(!writer.is_dirty());
+            writer.mark_dirty("gate");
+            assert_eq!(writer.is_dirty(), before);
+            writer.write(&stats);
+            assert_eq!(writer.is_dirty(), after, "{writer:?}");
+        }
+    }
+}

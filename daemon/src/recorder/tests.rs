@@ -140,11 +140,25 @@ async fn a_full_queue_blocks_the_next_caller_until_there_is_room() {
     for one in &mut queued {
         assert!(one.now_or_never().is_none());
     }
-    assert_eq!(recorder.room.available_permits(), 0);
+    assert_eq!(recorder.queued(), QUEUE_PAYLOADS);
     let mut late = recorder.record(scan(QUEUE_PAYLOADS)).boxed();
     assert!((&mut late).now_or_never().is_none());
     let _writer = tokio::spawn(writer);
     assert_eq!(sequence_of(&late.await.unwrap()), QUEUE_PAYLOADS as u64 + 2);
+    assert_eq!(recorder.queued(), 0);
+}
+
+/// Catches a payload at the limit that is refused, and a longer one that can fail a commit, whichever way it comes.
+#[tokio::test]
+async fn a_payload_has_4096_bytes_at_most() {
+    let (recorder, _reader, _writer) = start(&MemoryDisk::default(), seams());
+    let of_length = |bytes: usize| payload(&format!("{bytes}{}", "x".repeat(bytes - 4)));
+    assert_eq!(sequence_of(&recorder.record(of_length(MAX_RAW_BYTES - 1)).await.unwrap()), 2);
+    assert_eq!(sequence_of(&recorder.record_packet(of_length(MAX_RAW_BYTES)).await.unwrap()), 3);
+    let long = of_length(MAX_RAW_BYTES + 1);
+    for refused in [recorder.record(long.clone()).await, recorder.record_packet(long).await] {
+        assert!(matches!(refused, Err(RecordError::TooLong { bytes: 4_097 })), "{refused:?}");
+    }
 }
 
 /// Catches a packet that waits behind callers, who can send again, or for their room.
@@ -275,12 +289,17 @@ async fn a_full_disk_refuses_payloads_until_there_is_room() {
 async fn rejections_over_the_limit_become_one_change_a_minute() {
     let (recorder, reader, _writer) = start(&MemoryDisk::default(), seams());
     for n in 0..5 {
-        recorder.record(payload(&format!("noise {n}"))).await.unwrap();
+        let mut noise = payload(&format!("noise {n}"));
+        noise.at.received_at_us = n;
+        recorder.record(noise).await.unwrap();
     }
     assert_eq!((totals(&recorder).rejected, totals(&recorder).suppressed), (2, 3));
+    assert_eq!(recorder.status().borrow().rejections.get("unknown_prefix"), Some(&2));
     reader.subscribe().wait_for(|head| head.position.sequence == Sequence(4)).await.unwrap();
     let change = Change::from_bytes(&reader.change(Sequence(4)).unwrap().unwrap()).unwrap();
-    assert!(matches!(change, Change::Suppressed(s) if (s.count, s.channel.as_str()) == (3, "gate")));
+    let Change::Suppressed(suppressed) = change else { panic!("{change:?}") };
+    assert_eq!((suppressed.count, suppressed.channel.as_str()), (3, "gate"));
+    assert_eq!((suppressed.first.received_at_us, suppressed.last.received_at_us), (2, 4));
 }
 
 #[tokio::test]
@@ -299,7 +318,7 @@ async fn duplicate_counts_by_channel_survive_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let disk = MemoryDisk::default();
     let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
-    let seams = RecorderSeams { disk: DiskGauge::plenty(), local: Some(local) };
+    let seams = RecorderSeams { disk: DiskGauge::plenty(), local: Some(local.clone()) };
     let (recorder, reader, writer) = start(&disk, seams.clone());
     let repeat = |rssi_dbm: i16, at: i64| {
         let mut payload = scan(1);
@@ -311,6 +330,10 @@ async fn duplicate_counts_by_channel_survive_a_restart() {
     }
     let expected = DuplicateStats { count: 2, last_at_us: 3, best_rssi_dbm: Some(-70) };
     assert_eq!(recorder.status().borrow().duplicates["gate"], expected);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(local.list("duplicates").unwrap(), [("gate".to_owned(), expected)], "a power cut does not lose them");
+    recorder.record(repeat(-60, 4)).await.unwrap();
+    let expected = DuplicateStats { count: 3, last_at_us: 4, best_rssi_dbm: Some(-60) };
     recorder.shut_down();
     writer.await.unwrap().unwrap();
     drop((recorder, reader));
@@ -329,6 +352,26 @@ async fn the_tables_are_durable_after_a_quiet_minute() {
     assert!(!matches!(tables(), TablesVerdict::Equal { folded: Sequence(2), .. }));
     tokio::time::sleep(Duration::from_secs(61)).await;
     assert!(matches!(tables(), TablesVerdict::Equal { folded: Sequence(2), .. }));
+}
+
+/// Catches a barn whose position of the log is noted nowhere: a log that lost its end would pass for a whole one.
+#[tokio::test(start_paused = true)]
+async fn the_position_of_the_log_is_noted_at_the_start_once_a_minute_in_traffic_and_at_the_end() {
+    let local = LocalFile::open_in(&MemoryDisk::default()).unwrap();
+    let seams = RecorderSeams { disk: DiskGauge::plenty(), local: Some(local.clone()) };
+    let (recorder, _reader, writer) = start(&MemoryDisk::default(), seams);
+    let noted = || crate::log_position::read_position(&local).unwrap().unwrap().sequence.0;
+    recorder.record(scan(1)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    recorder.record(scan(2)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(19)).await;
+    assert_eq!(noted(), 1, "a write with each commit would double the syncs");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(noted(), 3);
+    recorder.record(scan(3)).await.unwrap();
+    recorder.shut_down();
+    writer.await.unwrap().unwrap();
+    assert_eq!(noted(), 4);
 }
 
 #[tokio::test]

@@ -87,6 +87,8 @@ mod tests {
             "once in a while"
         );
         assert!(!has_finding(&mut Streak::default(), start, &[0, 60, 120, 150, 179]));
+        assert!(has_finding(&mut Streak::default(), start, &[0, 60, 120, 150, 1_049]), "a pause of almost 15 minutes");
+        assert!(!has_finding(&mut Streak::default(), start, &[0, 60, 120, 150, 1_050]), "one of 15 minutes");
         let mut streak = Streak::default();
         assert!(has_finding(&mut streak, start, &[0, 60, 120, 150, 180]));
         let finding = streak.finding(start + Duration::from_secs(181)).unwrap();

@@ -1,8 +1,12 @@
 //! Refused reads as the door sees them.
 
 use super::*;
+use crate::test_world::ManualClock;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use herd::randomness::SeededRandomness;
+use herd::store::LocalFile;
+use service::door::keys::{KeyRing, Scope};
 use service::door::reply::ApiError;
 
 const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 1, 20));
@@ -39,6 +43,24 @@ async fn each_refused_read_counts_under_the_code_of_its_answer() {
     observe(&refusals, PAYLOAD_PATHS[0], &of_outcome(CallOutcome { is_any_taken: true, refused: vec![rejected(998)] }));
     observe(&refusals, PAYLOAD_PATHS[0], &of_outcome(CallOutcome { is_any_taken: true, refused: Vec::new() }));
     assert_eq!(counts(&refusals), [("unauthorized", 1), ("rejected", 998), ("disk_full", 1), ("other", 1)]);
+}
+
+/// Catches a finding that leaves out whose key it is, although the route knows.
+#[tokio::test(start_paused = true)]
+async fn the_finding_names_the_key_of_a_sender_that_was_let_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
+    let keys = KeyRing::load(local, Arc::<ManualClock>::default(), SeededRandomness::new(1)).unwrap();
+    let secret = keys.add("chute-2", [Scope::Ingest].into()).unwrap();
+    let mut response = ApiError::bad_request("no valid JSON").into_response();
+    response.extensions_mut().insert(Caller(keys.check(secret.reveal()).unwrap().into()));
+    let refusals = ReadRefusals::default();
+    for _ in 0..streak::MIN_CALLS {
+        observe(&refusals, PAYLOAD_PATHS[0], &response);
+        tokio::time::advance(streak::MIN_DURATION).await;
+    }
+    let finding = refusals.finding().unwrap();
+    assert!(finding.contains("in 12 min of 5 calls") && finding.contains("with the key `chute-2`"), "{finding}");
 }
 
 /// Catches a barn that takes nothing for minutes and calls itself well, and one that stays unwell although it takes reads
