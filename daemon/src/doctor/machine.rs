@@ -14,6 +14,8 @@ use std::path::Path;
 
 /// Controllers of the kernel's control groups, if it has the second version of them.
 const CONTROLLERS: &str = "/sys/fs/cgroup/cgroup.controllers";
+/// Name of the disk among the parts.
+const DISK: &str = "disk";
 /// Permission bits of everybody but the owner.
 const OTHERS: u32 = 0o077;
 
@@ -77,17 +79,19 @@ fn metadata_if_exists(path: &Path) -> Result<Option<Metadata>, Finding> {
 }
 
 fn disk(state_dir: &Path) -> Finding {
-    const WHAT: &str = "disk";
     // Before the first start, the directory in which it will be created.
     let place = state_dir.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/"));
-    let free = match free_disk(place) {
-        Ok(free) => free,
-        Err(error) => return Finding::fail(WHAT, error.to_string()),
-    };
-    let needed_bytes = min_free_bytes(free.total_bytes);
+    match free_disk(place) {
+        Ok(free) => disk_finding(free.free_bytes, min_free_bytes(free.total_bytes)),
+        Err(error) => Finding::fail(DISK, error.to_string()),
+    }
+}
+
+fn disk_finding(free_bytes: u64, needed_bytes: u64) -> Finding {
+    const WHAT: &str = DISK;
     let mib = |bytes: u64| bytes / (1 << 20);
-    let found = format!("{} MiB free, {} MiB needed", mib(free.free_bytes), mib(needed_bytes));
-    match free.free_bytes {
+    let found = format!("{} MiB free, {} MiB needed", mib(free_bytes), mib(needed_bytes));
+    match free_bytes {
         bytes if bytes < needed_bytes => {
             Finding::fail(WHAT, found).with_advice("make room: nothing is recorded until then")
         }
@@ -156,7 +160,95 @@ fn certificate(settings: &Settings, clock: &dyn Clock) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::super::Level;
-    use super::memory_limit;
+    use super::*;
+    use crate::open::BarnFiles;
+    use herd::clock::{RawReading, SystemClock};
+    use service::settings::TlsSettings;
+    use std::fs::{Permissions, set_permissions};
+
+    /// A clock that stands still.
+    struct StandingClock(RawReading);
+
+    impl Clock for StandingClock {
+        fn read(&self) -> RawReading {
+            self.0
+        }
+
+        fn boot_id(&self) -> String {
+            "boot".into()
+        }
+    }
+
+    fn text_of(finding: &Finding) -> &str {
+        finding.found.as_str()
+    }
+
+    #[test]
+    fn the_files_of_a_barn_that_was_opened_once_are_in_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = Settings { state_dir: directory.path().join("state"), ..Settings::default() };
+        drop(BarnFiles::open(&settings).unwrap());
+        let findings = check(&settings, &SystemClock::default());
+        for part in ["state_dir", "key file", "certificate"] {
+            let finding = findings.iter().find(|finding| finding.what == part).unwrap();
+            assert_eq!(finding.level, Level::Ok, "{finding:?}");
+        }
+        // The year 3000.
+        let late = StandingClock(RawReading { received_at_us: 32_503_680_000_000_000, ..RawReading::default() });
+        let expired = certificate(&settings, &late);
+        assert!(expired.level == Level::Warn && expired.advice.unwrap().contains("replace it"), "{expired:?}");
+        let tls = TlsSettings { certificate: Some("/nowhere/c".into()), key: Some("/nowhere/k".into()) };
+        let missing = certificate(&Settings { tls, ..settings }, &late);
+        assert!(missing.level == Level::Fail && text_of(&missing).contains("/nowhere/c"), "{missing:?}");
+    }
+
+    /// Catches a place that no barn can use and that passes for one of before the first start.
+    #[test]
+    fn a_state_directory_that_cannot_be_used_is_told_from_a_missing_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, file) = (directory.path().join("state"), directory.path().join("file"));
+        std::fs::write(&file, "").unwrap();
+        for (place, level, text) in [
+            (path, Level::Warn, "does not exist yet"),
+            (file.clone(), Level::Fail, "is not a directory"),
+            (file.join("state"), Level::Fail, "cannot read"),
+        ] {
+            let finding = state_dir(&place);
+            assert!(finding.level == level && text_of(&finding).contains(text), "{finding:?}");
+            assert_eq!(finding.what, "state_dir");
+        }
+        let keys = key_file(&file.join("local.redb"));
+        assert!((keys.level, keys.what.as_str()) == (Level::Fail, "key file"), "{keys:?}");
+        set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(key_file(&file).level, Level::Ok);
+    }
+
+    #[test]
+    fn a_disk_warns_at_twice_what_is_needed_and_fails_below_it() {
+        const MIB: u64 = 1 << 20;
+        for (free_bytes, level) in [
+            (0, Level::Fail),
+            (100 * MIB - 1, Level::Fail),
+            (100 * MIB, Level::Warn),
+            (200 * MIB - 1, Level::Warn),
+            (200 * MIB, Level::Ok),
+        ] {
+            assert_eq!(disk_finding(free_bytes, 100 * MIB).level, level, "{free_bytes}");
+        }
+        assert_eq!(text_of(&disk_finding(300 * MIB, 100 * MIB)), "300 MiB free, 100 MiB needed");
+    }
+
+    #[test]
+    fn a_clock_that_no_time_server_set_is_a_warning() {
+        for (synchronized, level) in [(true, Level::Ok), (false, Level::Warn)] {
+            let reading = RawReading { received_at_us: 1_705_314_920_000_000, synchronized, ..RawReading::default() };
+            let finding = clock_finding(&StandingClock(reading));
+            assert!(
+                finding.level == level && text_of(&finding).starts_with("2024-01-15T10:35:20.000Z, "),
+                "{finding:?}"
+            );
+        }
+    }
 
     /// Catches a unit whose limit silently has no effect.
     #[test]

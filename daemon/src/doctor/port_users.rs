@@ -168,6 +168,19 @@ mod tests {
         }
     }
 
+    /// Catches a daemon that is told to stop itself, and a link of /proc that passes for a program.
+    #[test]
+    fn the_daemon_and_this_program_may_have_the_port_open() {
+        let mut machine = Machine::new("");
+        machine.start("herdlinxd", "herdlinxd run", true);
+        machine.next = std::process::id();
+        machine.start("doctor", "herdlinxd doctor", true);
+        machine.start("minicom", "minicom", true);
+        let minicom = machine.proc.path().join((std::process::id() + 1).to_string());
+        fs::rename(minicom, machine.proc.path().join("self")).unwrap();
+        assert_eq!(machine.findings(), []);
+    }
+
     #[test]
     fn a_program_that_opens_every_new_port_is_a_warning_while_the_port_is_free() {
         for (name, warned) in [("ModemManager", true), ("brltty", true), ("sshd", false), ("agetty", false)] {

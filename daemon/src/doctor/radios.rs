@@ -204,6 +204,9 @@ mod tests {
         let (reset, dio0) = (LineCheck::Works, LineCheck::Works);
         let found = Examination { reset, dio0, noise_dbm: -90, loudest_dbm: -60 };
         assert_eq!(noise("noise".into(), 125_000, found).level, Level::Warn);
+        // A quiet place has -117.03 dBm, and 15 dB more are loud.
+        assert_eq!(noise("noise".into(), 125_000, Examination { noise_dbm: -102, ..found }).level, Level::Warn);
+        assert_eq!(noise("noise".into(), 125_000, Examination { noise_dbm: -103, ..found }).level, Level::Ok);
         assert_eq!(noise("noise".into(), 125_000, Examination { noise_dbm: -115, ..found }).level, Level::Ok);
     }
 

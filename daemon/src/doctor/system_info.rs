@@ -116,3 +116,29 @@ fn devices() -> Vec<String> {
     found.truncate(MAX_DEVICES);
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_is_named_by_number_with_its_groups() {
+        let (shown, group) = (user(), rustix::process::getegid().as_raw().to_string());
+        let (user, groups) = shown.split_once(" in the groups ").unwrap();
+        assert_eq!(user, rustix::process::geteuid().as_raw().to_string());
+        let numbers: Vec<_> = groups.split(' ').map(|one| one.split('(').next().unwrap()).collect();
+        assert!(numbers.contains(&group.as_str()), "{shown}");
+    }
+
+    /// Catches a model that ends with a NUL, which cuts the report, and an empty file that counts as an answer.
+    #[test]
+    fn texts_of_the_system_lose_their_ends_and_empty_ones_are_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("model");
+        assert_eq!(read_text(&path), None);
+        for (text, expected) in [("Raspberry Pi 4\0", Some("Raspberry Pi 4")), (" a\n", Some("a")), ("\0\n", None)] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(read_text(&path).as_deref(), expected, "{text:?}");
+        }
+    }
+}

@@ -2,7 +2,9 @@
 
 use super::*;
 use herd::pairing::Fingerprint;
+use herd::position::Sequence;
 use serde_json::Value;
+use service::backup::VerifiedBackup;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -54,6 +56,33 @@ fn the_running_daemon_reports_what_only_it_knows() {
     );
 }
 
+/// Catches advice that does not fit the error, and a backup that is missing and passes for a good one.
+#[test]
+fn a_silent_daemon_and_a_missing_backup_are_told_with_their_reasons() {
+    let error = |kind| AskError::NoResponse { path: "/run/control.sock".into(), source: io::Error::from(kind) };
+    let denied = no_response_finding(&error(io::ErrorKind::PermissionDenied));
+    assert!(denied.level == Level::Fail && denied.advice.unwrap().contains("as root"), "{denied:?}");
+    let silent = no_response_finding(&error(io::ErrorKind::TimedOut));
+    assert!((silent.level, silent.advice) == (Level::Fail, None) && silent.found.contains("is stuck"), "{silent:?}");
+
+    let last = Some(VerifiedBackup { file: "a.backup".into(), bytes: 7, change: Sequence(3), age_s: Some(60) });
+    let good = BackupReport {
+        directory: "/media/stick".into(),
+        last,
+        overdue: false,
+        running: false,
+        failing: false,
+        failure: None,
+        verified: 1,
+        failed: 0,
+        warning: None,
+    };
+    assert_eq!(backup_finding(&good).level, Level::Ok);
+    let warned = backup_finding(&BackupReport { warning: Some("it is on the same disk".to_owned()), ..good.clone() });
+    assert_eq!((warned.level, warned.found.as_str()), (Level::Warn, "it is on the same disk"));
+    assert_eq!(backup_finding(&BackupReport { last: None, overdue: true, ..good }).level, Level::Warn);
+}
+
 /// Catches a report that stops at the first problem.
 #[tokio::test]
 async fn each_problem_is_reported_with_advice() {
@@ -94,6 +123,7 @@ async fn the_report_is_lines_or_one_json_object_and_both_include_the_settings() 
     let lines = printed(false);
     assert!(lines.starts_with("ok   daemon: ") && lines.contains("    site = \"north\""), "{lines}");
     assert!(lines.contains("kernel: Linux"), "{lines}");
+    assert!(lines.contains("; add a [[radio]] to the settings"), "{lines}");
     let object: Value = serde_json::from_str(&printed(true)).unwrap();
     assert_eq!((&object["well"], &object["findings"][0]["level"]), (&json!(true), &json!("ok")));
     assert!(object["about"]["settings"].as_str().unwrap().contains("state_dir"));

@@ -245,6 +245,35 @@ fn an_invalid_value_is_refused_by_its_key() {
     assert!(error.contains("HERDLINX_SIGHT"), "{error}");
 }
 
+/// Catches a limit that refuses its own value, or takes the next one.
+#[test]
+fn a_value_at_its_limit_is_taken_and_the_next_one_is_refused() {
+    let name = |length: usize| "n".repeat(length);
+    for (taken, refused) in [
+        (format!("site = '{}'", "ä".repeat(64)), format!("site = '{}'", "ä".repeat(65))),
+        ("site = 'a b'".to_owned(), "site = \"a\\tb\"".to_owned()),
+        (format!("reader_group = '{}'", name(64)), format!("reader_group = '{}'", name(65))),
+        ("repeat_window = '24h'".to_owned(), "repeat_window = '86401s'".to_owned()),
+        ("repeat_window = '0s'".to_owned(), "repeat_window = '-1s'".to_owned()),
+        ("export_rest = '60s'".to_owned(), "export_rest = '59s'".to_owned()),
+        ("export_rest = '720h'".to_owned(), "export_rest = '721h'".to_owned()),
+        ("rejections_per_hour = 1000000".to_owned(), "rejections_per_hour = 1000001".to_owned()),
+        ("[[radio]]\nstrip_bytes = 16".to_owned(), "[[radio]]\nstrip_bytes = 17".to_owned()),
+        ("[[radio]]\nname = 'a.B_9-'".to_owned(), "[[radio]]\nname = 'a:b'".to_owned()),
+    ] {
+        load(&taken, &[], "").unwrap_or_else(|error| panic!("{taken}: {error}"));
+        assert!(load(&refused, &[], "").is_err(), "{refused}");
+    }
+}
+
+/// Catches a check that runs as the service although a variable names other settings, and one that an office's variable keeps
+/// from it.
+#[test]
+fn the_variables_of_the_barn_are_told_from_those_of_the_office() {
+    let names = ["HERDLINX_SITE", "HERDLINX_MIRROR_LISTEN", "PATH", "herdlinx_site"];
+    assert_eq!(names.map(is_variable), [true, false, false, false]);
+}
+
 #[test]
 fn a_given_file_must_exist() {
     let refused = Settings::load(Some(Path::new("/nowhere/x.toml")), std::iter::empty(), toml::Table::new());
