@@ -329,16 +329,21 @@ fn conclude(head: String, failures: Vec<FirstBootError>, mistakes: &[String]) ->
 /// Returns the addresses of this machine, and the fingerprint of the key in this certificate.
 fn presence_now(certificate: &Path) -> Presence {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let reachable = interfaces.iter().filter(|interface| match interface.ip() {
-        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
-        // The daemon listens on IPv4 addresses.
-        IpAddr::V6(_) => false,
-    });
+    let reachable = interfaces.iter().filter(|interface| is_reachable(interface.ip()));
     let port = DEFAULT_PORT;
     let mut addresses: Vec<_> =
         reachable.map(|found| (SocketAddr::new(found.ip(), port), found.name.clone())).collect();
     addresses.sort();
     Presence { addresses, spki_sha256: spki_sha256_of_file(certificate).ok() }
+}
+
+/// Returns true if another machine may reach the daemon at this address.
+fn is_reachable(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+        // The daemon listens on IPv4 addresses.
+        IpAddr::V6(_) => false,
+    }
 }
 
 impl Judgment {

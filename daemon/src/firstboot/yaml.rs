@@ -118,6 +118,17 @@ mod tests {
         assert!(matches!(Node::read("a: \"open\n"), Err(YamlError::Syntax { .. })));
     }
 
+    /// Catches a limit that refuses its own value. Four events are not values: three starts and the end of the list.
+    #[test]
+    fn documents_at_the_limits_are_read() {
+        let list = |values: usize| Node::read(&"- a\n".repeat(values));
+        assert_eq!(list(MAX_EVENTS - 4).unwrap().elements().len(), MAX_EVENTS - 4);
+        assert_eq!(list(MAX_EVENTS - 3), Err(YamlError::TooLarge));
+        let nested = |levels: usize| Node::read(&format!("{}a{}", "[".repeat(levels), "]".repeat(levels)));
+        assert!(nested(MAX_DEPTH).is_ok());
+        assert_eq!(nested(MAX_DEPTH + 1), Err(YamlError::TooLarge));
+    }
+
     #[test]
     fn values_are_found_by_their_keys() {
         let node = Node::read("#cloud-config\na:\n  - b: \"x y\"\n  - ~\nc: null\n").unwrap();

@@ -346,6 +346,25 @@ async fn malformed_requests_are_refused_and_without_a_code_there_is_nothing() {
     drop(directory);
 }
 
+/// Catches a card that waits for its office while nobody is told, and words about a code that needs nothing.
+#[test]
+fn only_a_code_that_waits_or_died_is_worth_a_notice() {
+    let waits = "waits for an office by its one-time code";
+    for (status, expected) in [
+        (PairingStatus::None, None),
+        (PairingStatus::Waiting { wrong_proofs: 0 }, Some(waits.to_owned())),
+        (PairingStatus::Waiting { wrong_proofs: 7 }, Some(format!("{waits}, after 7 wrong proofs"))),
+        (PairingStatus::Claimed { office: OFFICE }, None),
+        (PairingStatus::Used { office: OFFICE, key_name: "desk".into() }, None),
+        (
+            PairingStatus::Disabled { wrong_proofs: 8 },
+            Some("has a one-time code that is dead after too many wrong proofs".to_owned()),
+        ),
+    ] {
+        assert_eq!(status.notice(), expected, "{status:?}");
+    }
+}
+
 /// Catches two keys of one name, and an office name that no key can have.
 #[tokio::test]
 async fn an_office_whose_name_is_taken_gets_a_number() {

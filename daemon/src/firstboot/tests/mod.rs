@@ -4,6 +4,7 @@ mod backups;
 mod exceptions;
 mod own_certificate;
 mod power_cuts;
+mod values;
 
 use super::*;
 use crate::pairing_code::{StoreOutcome, store};
@@ -386,7 +387,8 @@ fn whatever_is_wrong_the_machine_gets_a_whole_set_of_files() {
 fn a_machine_that_did_not_boot_from_a_card_is_left_alone() {
     let world = World::with_file(GOOD);
     world.write("root/proc/cmdline", "console=tty1 root=/dev/mmcblk0p2\n");
-    assert!(matches!(world.boot(), Err(FirstBootError::OtherSystem)));
+    let refused = world.boot().unwrap_err();
+    assert!(matches!(refused, FirstBootError::OtherSystem) && Exit::from(&refused) == Exit::Refused, "{refused}");
     assert!(!world.path("root/var").exists() && world.read("card/herdlinx.toml") == GOOD);
     world.write("root/proc/cmdline", "console=tty0 quiet herd.slot=a herd.trial=0\n");
     world.boot().unwrap();
