@@ -60,3 +60,63 @@ fn log_step(receipt: &EraMoveReceipt) {
         tracing::debug!(%order, payloads, %through, "payloads moved into their reader era");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{DiskGauge, DiskSpace};
+    use crate::test_world::World;
+    use herd::change::{Correction, Origin};
+    use herd::decide::{CorrectionRequest, Rules};
+    use herd::position::Sequence;
+    use herd::store::{CorrectionReceipt, Incoming};
+    use service::lifecycle::ShutdownTrigger;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    async fn begin_era(world: &World, from: u64) {
+        let request = CorrectionRequest {
+            author: "J. Doe".to_owned(),
+            reason: "readers were reset".to_owned(),
+            idempotency_key: from.to_string(),
+            channel: "office-1".to_owned(),
+            correction: Correction::NewReaderEra { reader_group: "main".to_owned(), from: Some(Sequence(from)) },
+        };
+        let receipt = world.recorder.correct(request, world.clock.read()).await.unwrap();
+        assert!(matches!(receipt, CorrectionReceipt::Kept { .. }), "{receipt:?}");
+    }
+
+    /// Returns the current era with its order's state: true if it is carried out.
+    fn current_era(world: &World) -> (u32, bool) {
+        let moves = world.reader.snapshot().unwrap().reader_era_moves().unwrap();
+        moves.last().map(|moves| (moves.reader_era, moves.done)).unwrap()
+    }
+
+    /// Catches an order that is given up because the disk was full for a while, and a later one that nobody carries out.
+    #[tokio::test(start_paused = true)]
+    async fn orders_are_carried_out_once_there_is_room_and_later_ones_too() {
+        let free = Arc::new(AtomicU64::new(1));
+        let measured = free.clone();
+        let disk =
+            DiskGauge::new(move || Ok(DiskSpace { free_bytes: measured.load(Ordering::Relaxed), needed_bytes: 1 }));
+        let (world, shutdown) = (World::new(Rules::default(), disk), ShutdownTrigger::default());
+        for n in 1..=4 {
+            let raw = format!("event:hxbchi00000{n}|lid:{n}|weight:200").into_bytes();
+            let origin = Origin { channel: "gate".into(), reader_group: "main".into(), ..Origin::default() };
+            world.recorder.record(Incoming { raw, origin, at: world.clock.read() }).await.unwrap();
+        }
+        begin_era(&world, 3).await;
+        free.store(0, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let moving = tokio::spawn(move_into_eras(world.recorder.clone(), world.clock.clone(), shutdown.signal()));
+        tokio::time::sleep(RETRY_AFTER / 2).await;
+        assert_eq!(current_era(&world), (2, false));
+        free.store(1, Ordering::Relaxed);
+        tokio::time::sleep(RETRY_AFTER).await;
+        assert_eq!(current_era(&world), (2, true));
+        begin_era(&world, 5).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(current_era(&world), (3, true));
+        shutdown.request();
+        moving.await.unwrap();
+    }
+}

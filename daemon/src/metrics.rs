@@ -161,3 +161,72 @@ fn radios(families: &mut Families<'_>, health: &Health) -> fmt::Result {
     let failing = |radio: &RadioHandle| u32::from(health.is_failing(radio));
     families.gauges(FAILING, radios.iter().map(|radio| ([("radio", radio.name.as_str())], failing(radio))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{DiskGauge, DiskSpace};
+    use crate::receive::RadioState;
+    use crate::test_world::{World, scan};
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use herd::decide::Rules;
+    use herd::randomness::SeededRandomness;
+    use herd::store::LocalFile;
+    use radio::Counters;
+    use service::door::keys::KeyRing;
+    use service::lifecycle::ShutdownTrigger;
+    use tokio::sync::watch;
+    use tower::ServiceExt as _;
+
+    /// Catches a number that is missing, or that belongs to another name: an alarm on it would never come.
+    #[tokio::test]
+    async fn each_part_has_its_numbers() {
+        let world = World::new(Rules::default(), DiskGauge::plenty());
+        for text in ["hxb:LOT1:LF1:UHF1", "hxb:LOT1:LF2:UHF2", "hxb:LOT1:LF1:UHF1", "noise"] {
+            let raw = text.as_bytes().to_vec();
+            world.recorder.record(herd::store::Incoming { raw, ..scan(1) }).await.unwrap();
+        }
+        let (_dead, dead) = watch::channel(RadioState::Failing("no chip answers".into()));
+        let (_noted, noted) = watch::channel(RadioState::Degraded("no CRC".into()));
+        let radio = |name, state| crate::health::tests::radio_handle(name, state, Counters::default());
+        let mut health = crate::health::tests::health(&world, vec![radio("dead", &dead), radio("noted", &noted)]);
+        health.disk = DiskGauge::new(|| Ok(DiskSpace { free_bytes: 70, needed_bytes: 30 }));
+        let directory = tempfile::tempdir().unwrap();
+        let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
+        let keys = Arc::new(KeyRing::load(local, world.clock.clone(), SeededRandomness::new(1)).unwrap());
+        let key = keys.add("office", [Scope::Read].into()).unwrap();
+        let shutdown = ShutdownTrigger::default();
+        let (stats, times, connections) = (SyncStats::default(), RequestTimes::default(), Connections::default());
+        let router = router(&world.ingest(shutdown.signal()), &health, &stats, &times, &connections, keys);
+        let request = Request::get("/metrics").header("X-API-Key", key.reveal()).body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        let text = to_bytes(response.into_body(), 1_000_000).await.unwrap();
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        for line in [
+            "herdlinx_boot 1",
+            "herdlinx_head_sequence 4",
+            "herdlinx_commits_total 4",
+            "herdlinx_commit_group_payloads_count 4",
+            "herdlinx_commit_group_payloads_sum 4.0",
+            "herdlinx_commit_duration_seconds_count 4",
+            "herdlinx_queue_payloads 0",
+            "herdlinx_judged_payloads_total{outcome=\"kept\"} 2",
+            "herdlinx_judged_payloads_total{outcome=\"rejected\"} 1",
+            "herdlinx_judged_payloads_total{outcome=\"duplicate\"} 1",
+            "herdlinx_judged_payloads_total{outcome=\"suppressed\"} 0",
+            "herdlinx_duplicates_total{channel=\"gate\"} 1",
+            "herdlinx_refused_reads_total{error=\"rejected\"} 0",
+            "herdlinx_radio_packets_total{radio=\"dead\"} 0",
+            "herdlinx_radio_queue_packets{radio=\"noted\"} 0",
+            "herdlinx_radio_degraded{radio=\"dead\"} 0",
+            "herdlinx_radio_degraded{radio=\"noted\"} 1",
+            "herdlinx_radio_failing{radio=\"dead\"} 1",
+            "herdlinx_radio_failing{radio=\"noted\"} 0",
+            "herdlinx_disk_free_bytes 70",
+            "herdlinx_disk_needed_bytes 30",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+    }
+}

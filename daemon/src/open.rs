@@ -234,6 +234,27 @@ mod tests {
     use herd::store::TABLES_FILE;
     use service::process::TLS_DIRECTORY;
 
+    /// Catches keys that vanished with a file that was made anew, and a first start that passes for it.
+    #[test]
+    fn a_file_of_keys_without_content_is_damage_only_beside_a_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = StateDir::new(directory.path());
+        let log = directory.path().join(LOG_FILE);
+        drop(open_local(&place).unwrap());
+        drop(open_local(&place).unwrap());
+        std::fs::write(&log, "").unwrap();
+        drop(open_local(&place).unwrap());
+        std::fs::write(&log, "a log").unwrap();
+        assert!(matches!(open_local(&place), Err(LocalError::Damaged { .. })), "it has no row");
+        std::fs::remove_file(place.local_file()).unwrap();
+        let local = open_local(&place).unwrap();
+        local.put("keys", "gate", &1).unwrap();
+        drop(local);
+        drop(open_local(&place).unwrap());
+        std::fs::write(place.local_file(), "").unwrap();
+        assert!(matches!(open_local(&place), Err(LocalError::Damaged { .. })), "it has no byte");
+    }
+
     /// Catches a shutdown that is reported as a failure, which a supervisor would answer with a restart.
     #[test]
     fn an_interrupted_opening_is_not_a_failure_and_the_store_opens_without_a_certificate() {

@@ -113,3 +113,62 @@ fn radio_counts(counters: RadioCounters) -> RadioCounts {
     let RadioCounters { received, crc_errors, without_crc, malformed, rescued, rebuilt, refreshed, cut } = counters;
     RadioCounts { received, crc_errors, without_crc, malformed, rescued, rebuilt, refreshed, cut }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::DiskGauge;
+    use crate::receive::RadioState;
+    use crate::test_world::{World, scan};
+    use herd::decide::Rules;
+    use herd::position::Sequence;
+    use radio::{Counters, Packet};
+    use std::sync::atomic::Ordering;
+    use tokio::sync::{mpsc, watch};
+    use tokio::time::Instant;
+
+    /// Catches a status of another barn, an uptime in the wrong unit, and duplicates that are not counted.
+    #[tokio::test]
+    async fn the_status_is_that_of_this_process_and_its_store() {
+        let world = World::new(Rules::default(), DiskGauge::plenty());
+        world.clock.since_boot_ms.store(500, Ordering::Relaxed);
+        let health = crate::health::tests::health(&world, Vec::new());
+        let api = BarnApi::new("north".into(), world.recorder.clone(), health, world.clock.clone());
+        for n in [1, 1, 2, 1] {
+            world.recorder.record(scan(n)).await.unwrap();
+        }
+        world.clock.since_boot_ms.store(62_499, Ordering::Relaxed);
+        let ProcessState::Source(state) = api.state() else { panic!("it is no source") };
+        assert_eq!((state.uptime_s, state.queued_payloads, state.queue_payloads), (61, 0, QUEUE_PAYLOADS));
+        assert!(state.refused_reads.is_empty(), "those that are 0 are left out");
+        let head = api.barn_head();
+        assert_eq!((api.site_name().as_str(), head.head, head.duplicates), ("north", Sequence(3), 2));
+        assert_eq!(api.reader().unwrap().head().position.sequence, Sequence(3));
+        let channels = api.duplicates_by_channel();
+        assert_eq!((channels.len(), channels[0].channel.as_str(), channels[0].count), (1, "gate", 2));
+        assert_eq!(channels[0].last_at.as_deref(), Some("2024-01-15T10:35:20.000Z"));
+        let page = api.recent_duplicates(None, PageLimit::new(1).unwrap());
+        assert_eq!((page.data.len(), page.data[0].of, page.next), (1, Sequence(2), Some(2)));
+    }
+
+    /// Catches a radio whose own note hides that its queue fills.
+    #[tokio::test]
+    async fn the_view_of_a_radio_has_its_own_note_and_that_of_its_queue() {
+        let world = World::new(Rules::default(), DiskGauge::plenty());
+        let (counters, (queue, _packets)) = (Counters::default(), mpsc::channel(4));
+        counters.watch_queue(&queue);
+        let (own_report, state) = watch::channel(RadioState::Listening);
+        let health =
+            crate::health::tests::health(&world, vec![crate::health::tests::radio_handle("chute", &state, counters)]);
+        let view = || radio_views(&health).remove(0);
+        assert_eq!((view().name.as_str(), view().why, view().queue_packets), ("chute", None, 4));
+        own_report.send_replace(RadioState::Degraded("no CRC".into()));
+        let (rssi_dbm, snr_quarter_db, frequency_error_hz) = (None, None, None);
+        let packet =
+            Packet { bytes: vec![1], rssi_dbm, snr_quarter_db, frequency_error_hz, received_at: Instant::now() };
+        queue.try_send(packet).unwrap();
+        let why = view().why.unwrap();
+        assert!(why.starts_with("no CRC; 1 packets wait to be recorded"), "{why}");
+        assert_eq!((view().queued_packets, view().state.as_str(), view().air_time_left_ms), (1, "listening", None));
+    }
+}

@@ -145,4 +145,4 @@ async fn respond(State(health): State<Health>, _: NoQuery) -> Response {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

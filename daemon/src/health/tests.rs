@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering;
 use tower::ServiceExt as _;
 
 /// Returns the health of a world, of which nothing fails.
-pub(super) fn health(world: &World, radios: Vec<RadioHandle>) -> Health {
+pub(crate) fn health(world: &World, radios: Vec<RadioHandle>) -> Health {
     Health {
         reader: world.reader.clone(),
         recorder: world.recorder.status(),
@@ -34,7 +34,7 @@ pub(super) fn health(world: &World, radios: Vec<RadioHandle>) -> Health {
     }
 }
 
-pub(super) fn radio_handle(name: &str, state: &watch::Receiver<RadioState>, counters: Counters) -> RadioHandle {
+pub(crate) fn radio_handle(name: &str, state: &watch::Receiver<RadioState>, counters: Counters) -> RadioHandle {
     let probe = Arc::new(probe().0);
     RadioHandle { name: name.into(), state: state.clone(), counters, transmitter: None, probe }
 }

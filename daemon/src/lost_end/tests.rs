@@ -5,6 +5,7 @@ use crate::disk::DiskGauge;
 use crate::test_world::{World, scan};
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use herd::change::Change;
 use herd::decide::Rules;
 use herd::position::{Digest, Sequence};
 use herd::randomness::SeededRandomness;
@@ -74,8 +75,27 @@ async fn one_epoch_begins_between_two_starts() {
     assert_eq!(door.show(door.lost_end()).await.0, 200);
     let head = door.head();
     assert_eq!(head.epoch, Epoch(2));
+    let change = door.world.reader.change(head.sequence).unwrap().unwrap();
+    let Change::Epoch(began) = Change::from_bytes(&change).unwrap() else { panic!("{change:?}") };
+    let Acceptance { author, reason } = began.acceptance.unwrap();
+    let expected = ("office-1", "its copy goes on to change 16, and this log ended at change 6");
+    assert_eq!((author.as_str(), reason.as_str()), expected);
     let (status, refusal) = door.show(door.lost_end()).await;
     assert_eq!((status, &refusal["error"], door.head()), (409, &json!("epoch_began"), head));
+}
+
+/// Catches an epoch for a log that lost nothing, and a refusal that does not tell where the log ends.
+#[tokio::test]
+async fn a_log_that_ends_elsewhere_or_lost_nothing_begins_no_epoch() {
+    let door = door().await;
+    let (head, shown) = (door.head(), door.lost_end());
+    let elsewhere = LostEnd { shared: Position { sequence: Sequence(3), ..shown.shared }, ..shown };
+    let equal = LostEnd { copy: shown.shared, ..shown };
+    for (shown, code) in [(elsewhere, "not_the_end"), (equal, "nothing_lost")] {
+        let (status, refusal) = door.show(shown).await;
+        assert_eq!((status, &refusal["error"]), (409, &json!(code)));
+        assert_eq!((&refusal["held"], door.head()), (&json!(head), head), "{code}");
+    }
 }
 
 /// Catches a caller that leaves before its answer, whose epoch nobody remembers: each such caller would begin another one.

@@ -140,6 +140,15 @@ fn a_log_whose_free_space_is_damaged_is_written_anew() {
     machine.record(100..110);
 }
 
+#[test]
+fn what_stands_in_the_way_of_a_recovery_is_named() {
+    let machine = Machine::with(&[2]);
+    machine.lose_header();
+    fs::write(machine.path(BESIDE), "no directory").unwrap();
+    let refused = machine.recover(None).unwrap_err();
+    assert!(matches!(&refused, RecoverCommandError::Remove { path, .. } if *path == machine.path(BESIDE)), "{refused}");
+}
+
 /// Catches files of two logs side by side after a power cut, and a command that cannot go on.
 #[test]
 fn a_recovery_that_is_interrupted_at_any_step_harms_nothing_and_completes() {

@@ -229,6 +229,16 @@ fn what_cannot_be_removed_does_not_fail_a_complete_restore() {
     is_whole(&machine, &end, &restored.unwrap());
 }
 
+/// Catches a restore that goes on in a place that it could not clear.
+#[test]
+fn what_stands_in_the_way_is_named() {
+    let (_, file) = dead_barn(5);
+    let machine = Machine::fresh();
+    fs::write(machine.path(BESIDE), "no directory").unwrap();
+    let refused = machine.restore(&file).unwrap_err();
+    assert!(matches!(&refused, RestoreError::Remove { path, .. } if *path == machine.path(BESIDE)), "{refused}");
+}
+
 /// Catches a journal that nobody could read and that a restore throws away: of a later version, or none of it whole.
 #[test]
 fn a_journal_that_cannot_be_read_is_kept() {

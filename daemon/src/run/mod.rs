@@ -194,3 +194,25 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     tracing::info!("stopped; every acknowledged payload is on disk");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::DiskGauge;
+    use crate::test_world::World;
+    use herd::decide::Rules;
+    use service::backup::BackupSettings;
+
+    /// Catches a stick that stays empty because nobody makes the backups that the settings ask for.
+    #[tokio::test]
+    async fn backups_are_made_if_a_directory_is_set() {
+        let (world, place) = (World::new(Rules::default(), DiskGauge::plenty()), tempfile::tempdir().unwrap());
+        for directory in [None, Some(place.path().join("stick"))] {
+            let is_set = directory.is_some();
+            let backup = BackupSettings { directory, ..BackupSettings::default() };
+            let settings = Settings { state_dir: place.path().into(), backup, ..Settings::default() };
+            let states = BackupStates::new(world.clock.clone());
+            assert_eq!(nightly_backups(&settings, states, world.reader.clone()).is_some(), is_set);
+        }
+    }
+}
