@@ -169,6 +169,7 @@ mod tests {
         let tap = Tap::default();
         assert_eq!(tap.after(0).await, TapPage { packets: vec![], missed: 0, last: 0 });
         tap.show(packet(1));
+        assert_eq!(tap.after(1).await, TapPage { packets: vec![], missed: 0, last: 1 });
         assert_eq!(numbers(&tap.after(17).await), [1], "the number of an earlier process");
     }
 }

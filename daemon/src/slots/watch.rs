@@ -135,6 +135,41 @@ impl UnitReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::ProbeReport;
+    use service::control::{handler, listen};
+    use service::lifecycle::ShutdownTrigger;
+
+    /// Catches a root that is confirmed although a part of its daemon hangs or fails, or although it hears no more.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_daemon_that_answers_serves_only_if_its_parts_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let trial_file = directory.path().join("trial");
+        for (unresponsive, failing, is_deaf, could_hear, reason) in [
+            ("", "", false, true, None),
+            ("", "chute", true, false, None),
+            ("", "chute", false, true, None),
+            ("the writer", "", false, true, Some("does not respond: the writer")),
+            ("", STORE_PART, false, true, Some("the store fails")),
+            ("", "chute", true, true, Some("all radios fail, and one of them worked before")),
+        ] {
+            let some = |part: &str| Vec::from_iter(Some(part.to_owned()).filter(|part| !part.is_empty()));
+            let report = ProbeReport { unresponsive: some(unresponsive), failing: some(failing), is_deaf };
+            BeforeTrial { could_hear }.save(&trial_file);
+            let (socket, trigger) = (directory.path().join("control.sock"), ShutdownTrigger::default());
+            let answer = handler(move |_: BarnRequest| {
+                let report = report.clone();
+                async move { Ok(BarnResponse::Probed(report)) }
+            });
+            let daemon = tokio::spawn(listen(&socket, answer, trigger.signal()).unwrap());
+            let trial_file = trial_file.clone();
+            let observed =
+                tokio::task::spawn_blocking(move || observe_daemon(&socket, &UnitReport::default(), &trial_file));
+            let expected = reason.map_or(DaemonState::Serving, |reason| DaemonState::Failing(reason.to_owned()));
+            assert_eq!(observed.await.unwrap(), expected);
+            trigger.request();
+            daemon.await.unwrap();
+        }
+    }
 
     /// Catches a daemon that opens a large log and passes for one that does not run, and restarts that nobody counts.
     #[test]

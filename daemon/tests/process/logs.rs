@@ -80,3 +80,36 @@ fn stderr_until_ready(barn: &Barn) -> String {
     wait_until("the process serves", || read().contains("listening over HTTPS"));
     read()
 }
+
+/// Catches payloads that leave no line in the log, and an array that leaves one for each of its payloads.
+#[test]
+fn each_packet_and_each_call_leaves_a_line_about_its_payloads() {
+    let barn = Barn::new();
+    let key = barn.secret(&["key", "add", "chute-1", "--scope", "ingest"]);
+    std::fs::write(barn.path("script"), "+0 hxb:LOT1:LF9:UHF9\n").unwrap();
+    let process = barn.start_with_env(&[
+        ("HERDLINX_RADIO__KIND", "simulated"),
+        ("HERDLINX_RADIO__SIMULATED__SCRIPT", barn.path("script").to_str().unwrap()),
+    ]);
+    for body in [
+        r#"{"payload":"hxb:LOT1:LF1:UHF1"}"#,
+        r#"{"payload":"hxb:LOT1:LF1:UHF1"}"#,
+        r#"{"payload":"nonsense"}"#,
+        r#"{"payloads":["hxb:LOT1:LF2:UHF2","hxb:LOT1:LF3:UHF3"]}"#,
+    ] {
+        process.post(&key, body);
+    }
+    wait_until("the packet is recorded", || process.status().sequence.0 == 6);
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+    let log = read_to_string(barn.stderr_file()).unwrap();
+    let lines = |parts: [&str; 2]| log.lines().filter(|line| parts.iter().all(|part| line.contains(part))).count();
+    for (parts, count) in [
+        (["payload recorded ", "chute-1"], 2),
+        (["payload recorded but rejected", "chute-1"], 1),
+        (["payload recorded ", "radio1"], 1),
+        (["array of payloads judged", "chute-1"], 1),
+        (["duplicate payload", ""], 0),
+    ] {
+        assert_eq!(lines(parts), count, "{parts:?}: {log}");
+    }
+}

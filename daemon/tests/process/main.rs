@@ -137,6 +137,27 @@ fn a_correction_by_command_is_applied_once_whether_or_not_the_process_runs() {
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
 
+/// Catches an order that leaves payloads in their old era, that does not say what it begins, or whose retry is another order.
+#[test]
+fn a_new_reader_era_moves_payloads_and_names_its_generated_key() {
+    let barn = Barn::new();
+    let key = barn.secret(&["key", "add", "chute-1", "--scope", "ingest"]);
+    let process = barn.start();
+    assert_eq!(process.post(&key, r#"{"payload":"event:hxbchi000001|lid:1|weight:200"}"#).0, 201);
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+    let correct = ["correct", "--author", "J. Doe", "--reason", "readers were reset"];
+    let output = barn.output(&[&correct[..], &["new_reader_era", "--group", "main", "--from", "2"]].concat());
+    let text = stdout_text(&output);
+    assert!(output.status.success() && text.contains("The payloads from 2 on move into the new era"), "{output:?}");
+    let generated = text.lines().find_map(|line| line.strip_prefix("Its idempotency key is ")).unwrap();
+    let generated = generated.trim_end_matches('.');
+    assert!(generated.len() == 32 && hex::decode(generated).is_ok(), "{generated}");
+    let process = barn.start();
+    let moves = process.status().reader_era_moves;
+    assert!(matches!(moves.as_slice(), [moves] if moves.done && moves.moved == 1), "{moves:?}");
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+}
+
 /// Catches damage that `verify` misses: the test changes one byte of a payload in the log.
 #[test]
 fn verify_reports_a_damaged_log_with_its_own_exit_code() {
