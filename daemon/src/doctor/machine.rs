@@ -88,15 +88,14 @@ fn disk(state_dir: &Path) -> Finding {
 }
 
 fn disk_finding(free_bytes: u64, needed_bytes: u64) -> Finding {
-    const WHAT: &str = DISK;
     let mib = |bytes: u64| bytes / (1 << 20);
     let found = format!("{} MiB free, {} MiB needed", mib(free_bytes), mib(needed_bytes));
     match free_bytes {
         bytes if bytes < needed_bytes => {
-            Finding::fail(WHAT, found).with_advice("make room: nothing is recorded until then")
+            Finding::fail(DISK, found).with_advice("make room: nothing is recorded until then")
         }
-        bytes if bytes < 2 * needed_bytes => Finding::warn(WHAT, found).with_advice("make room before it runs out"),
-        _ => Finding::ok(WHAT, found),
+        bytes if bytes < 2 * needed_bytes => Finding::warn(DISK, found).with_advice("make room before it runs out"),
+        _ => Finding::ok(DISK, found),
     }
 }
 
