@@ -9,7 +9,7 @@ fn mode_of(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// Catches a network that wpa_supplicant cannot join, and an open one that passes for one with a password.
+/// Catches a network that `wpa_supplicant` cannot join, and an open one that passes for one with a password.
 #[test]
 fn each_kind_of_network_has_its_security() {
     let psk = "0123456789abcdef".repeat(4);
