@@ -10,7 +10,7 @@ use crate::store::{Changes, MemoryDisk, Reader, Store};
 use crate::testing::TestBarn;
 use crate::wire::{BackupStart, BarnHead, BlobError, BlobKind, ExportEnd, Page, blob_kind, blob_length, to_blob};
 use proptest::prelude::*;
-use std::io::Read;
+use std::io::{ErrorKind, Read, Write};
 
 const MADE: WallTime = WallTime { at_us: 1_768_471_200_000_000, synchronized: true };
 
@@ -81,6 +81,22 @@ fn a_backup_proves_what_the_log_holds() {
     assert_eq!(reader.start().epochs, [(Epoch(1), Sequence(1))]);
     let summary = reader.prove(&mut |_| {}).unwrap();
     assert_eq!((summary.end, summary.payloads), (barn.reader().head().position, 3));
+}
+
+/// Catches a writer that counts something else than a reader, and a progress that stands still or tells another length.
+#[test]
+fn writer_and_reader_report_the_same_content_and_progress() {
+    let barn = TestBarn::with_payloads(&["hxb:LOT1:LF1:UHF1", "no event", "hxb:LOT1:LF2:UHF2"]);
+    let pages = replica_of(unknown_changes(25_000, 0));
+    for (reader, payloads, expected) in [(pages.reader(), 0, &[10_000, 20_000, 25_000][..]), (barn.reader(), 3, &[4])] {
+        let (mut file, mut to, mut from) = (Vec::new(), Vec::new(), Vec::new());
+        let written = copy_log(&reader, &start_of(&reader, "north", MADE), &mut file, &mut |at| to.push(at)).unwrap();
+        let read = BackupReader::open(file.as_slice()).unwrap().prove(&mut |at| from.push(at)).unwrap();
+        let of = reader.head().position.sequence.0;
+        let expected: Vec<_> = expected.iter().map(|done| BackupProgress { done: *done, of }).collect();
+        assert_eq!((written, written.payloads), (read, payloads));
+        assert_eq!((&to, &from), (&expected, &expected));
+    }
 }
 
 /// Catches a backup of a store that grows, whose end is not the one that its start names.
@@ -181,6 +197,9 @@ fn a_start_or_an_end_that_tells_lies_is_refused() {
     let blobs = blobs_of(&file);
     let start = BackupStart { epochs: vec![(Epoch(2), Sequence(1))], ..start_of(&barn.reader(), "north", MADE) };
     assert!(matches!(prove(&[&to_blob(&start), blobs[1], blobs[2]].concat()), Err(BackupError::Epochs)));
+    let more = vec![(Epoch(1), Sequence(1)), (Epoch(2), Sequence(9))];
+    let start = BackupStart { epochs: more, ..start };
+    assert!(matches!(prove(&[&to_blob(&start), blobs[1], blobs[2]].concat()), Err(BackupError::Epochs)));
     let end = to_blob(&ExportEnd { count: 3, end: barn.reader().head().position });
     let counted = prove(&[blobs[0], blobs[1], &end].concat());
     assert!(matches!(counted, Err(BackupError::Count { found: 2, stated: 3 })));
@@ -234,6 +253,11 @@ fn another_file_is_no_backup_and_a_later_version_is_named() {
     let mut later = backup_of(&TestBarn::default().reader());
     later[8] = 2;
     assert!(matches!(prove(&later), Err(BackupError::Version { found: 2 })));
+    // Behind the start, another version is damage.
+    let mut damaged = backup_of(&TestBarn::default().reader());
+    let second = blobs_of(&damaged)[0].len();
+    damaged[second + 8] = 2;
+    assert!(matches!(prove(&damaged), Err(BackupError::Damaged { why: BlobError::Malformed, .. })));
 }
 
 /// Catches a backup of a damaged log that looks whole.
@@ -290,12 +314,12 @@ fn no_log_is_made_of_a_file_that_is_not_whole() {
 }
 
 /// A medium that fails after some bytes.
-struct FailingMedium<'a>(&'a [u8]);
+struct FailingMedium<'a>(&'a [u8], ErrorKind);
 
 impl Read for FailingMedium<'_> {
     fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
         match self.0.read(to)? {
-            0 => Err(std::io::Error::other("the stick was pulled out")),
+            0 => Err(self.1.into()),
             read => Ok(read),
         }
     }
@@ -305,10 +329,57 @@ impl Read for FailingMedium<'_> {
 #[test]
 fn a_medium_that_fails_is_not_a_file_that_ends() {
     let file = backup_of(&TestBarn::default().reader());
+    let read = |length, kind| {
+        BackupReader::open(FailingMedium(&file[..length], kind)).and_then(|reader| reader.prove(&mut |_| {}))
+    };
     for length in 0..file.len() {
-        let read = BackupReader::open(FailingMedium(&file[..length])).and_then(|reader| reader.prove(&mut |_| {}));
-        assert!(matches!(read, Err(BackupError::Read { offset, .. }) if offset == length as u64), "{length}: {read:?}");
+        match read(length, ErrorKind::Other) {
+            Err(BackupError::Read { offset, .. }) => assert_eq!(offset, length as u64),
+            other => panic!("{length}: {other:?}"),
+        }
+        // So a stream tells its end.
+        match read(length, ErrorKind::UnexpectedEof) {
+            Err(BackupError::Cut { offset, .. }) => assert_eq!(offset, length as u64),
+            other => panic!("{length}: {other:?}"),
+        }
     }
+}
+
+/// A medium with room for some bytes.
+struct FullMedium {
+    room: usize,
+    flushes: bool,
+}
+
+impl Write for FullMedium {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let taken = bytes.len().min(self.room);
+        self.room -= taken;
+        if taken == 0 { Err(ErrorKind::StorageFull.into()) } else { Ok(taken) }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        if self.flushes { Ok(()) } else { Err(ErrorKind::StorageFull.into()) }
+    }
+}
+
+/// Catches a backup that a full stick cut, and that counts as written.
+#[test]
+fn a_medium_without_room_is_told_with_the_whole_parts_on_it() {
+    let reader = TestBarn::with_payloads(&["hxb:LOT1:LF1:UHF1"]).reader();
+    let file = backup_of(&reader);
+    let write =
+        |room, flushes| copy_log(&reader, &start_of(&reader, "north", MADE), FullMedium { room, flushes }, &mut |_| {});
+    let mut ends = vec![0];
+    blobs_of(&file).iter().for_each(|blob| ends.push(ends[ends.len() - 1] + blob.len()));
+    for (room, flushes) in (0..file.len()).map(|room| (room, true)).chain([(file.len(), false)]) {
+        let whole = ends.iter().rfind(|end| **end <= room).unwrap();
+        match write(room, flushes) {
+            Err(BackupWriteError::Write { bytes, .. }) => assert_eq!(bytes, *whole as u64, "{room}"),
+            other => panic!("{room}: {other:?}"),
+        }
+    }
+    assert!(write(file.len(), true).is_ok());
 }
 
 proptest! {

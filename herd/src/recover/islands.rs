@@ -171,3 +171,20 @@ fn epoch_begun(change: &[u8]) -> Option<Epoch> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_of_one_change_is_one_and_the_first_hundred_are_named() {
+        let mut gaps = Gaps::default();
+        gaps.add(5, 4);
+        assert_eq!(gaps, Gaps::default());
+        for n in 1..=101 {
+            gaps.add(n * 10, n * 10 + n - 1);
+            assert_eq!((gaps.named.len() as u64, gaps.changes), (n.min(100), n * (n + 1) / 2));
+        }
+        assert_eq!(gaps.named[99], DamagedRow { first: Sequence(1_000), last: Sequence(1_099) });
+    }
+}

@@ -326,4 +326,55 @@ mod tests {
         let found: Vec<_> = pieces.list.iter().map(|piece| (piece.first, piece.count, piece.place.bytes)).collect();
         assert_eq!(found, [(1, 3, 300), (5, 2, 200)]);
     }
+
+    /// Catches pieces that are joined although other bytes lie between, or although one of them is proved by less.
+    #[test]
+    fn rows_are_joined_only_if_nothing_tells_them_apart_but_their_place() {
+        let at = |n, offset, bytes| Piece { place: Place { offset, bytes, ..lone(n).place }, ..lone(n) };
+        let (first, next, most) = (at(1, 0, 100), at(2, 100, 50), MAX_JOINED_BYTES);
+        let elsewhere = |source, form| Piece { place: Place { source, form, ..next.place }, ..next };
+        let page = |piece: Piece| Piece { place: Place { form: Form::Page, ..piece.place }, ..piece };
+        for (what, first, next, is_joined) in [
+            ("side by side", first, next, true),
+            ("as long as may be", at(1, 0, most - 50), at(2, u64::from(most) - 50, 50), true),
+            ("longer", at(1, 0, most - 49), at(2, u64::from(most) - 49, 50), false),
+            ("a gap", first, at(2, 101, 50), false),
+            ("another number", first, at(3, 100, 50), false),
+            ("another file", first, elsewhere(Source::Given, Form::Row), false),
+            ("another form", first, elsewhere(Source::Log, Form::Page), false),
+            ("pages", page(first), page(next), false),
+            ("another proof", first, Piece { proof: Proof::Certain, ..next }, false),
+        ] {
+            let mut pieces = Pieces::default();
+            pieces.push(first).unwrap();
+            pieces.push(next).unwrap();
+            assert_eq!(pieces.list.len() == 1, is_joined, "{what}");
+        }
+    }
+
+    /// Catches bytes that look like rows and take the room of true ones, or memory without a limit.
+    #[test]
+    fn rows_whose_place_is_open_are_bounded_by_page_and_in_all() {
+        let open = |page: usize, is_doubtful| {
+            let Piece { count, before, after, place, stated, .. } = lone(page as u64);
+            OpenPiece { first: None, count, before, after, place, stated, is_doubtful, is_announced: false }
+        };
+        let mut pieces = Pieces::default();
+        (0..=MAX_OPEN_IN_PAGE).for_each(|_| pieces.push_open(open(1, false)));
+        assert_eq!((pieces.open.len(), pieces.dropped), (MAX_OPEN_IN_PAGE, 1));
+        for n in 0..MAX_OPEN_ROWS - MAX_OPEN_IN_PAGE {
+            pieces.push_open(open(2 + n / MAX_OPEN_IN_PAGE, n == 0));
+        }
+        assert_eq!((pieces.open.len(), pieces.dropped), (MAX_OPEN_ROWS, 1));
+        for (page, is_doubtful, in_place_of_it) in [(70_000, true, 2), (80_000, false, 80_000), (90_000, false, 80_000)]
+        {
+            pieces.push_open(open(page, is_doubtful));
+            assert_eq!(pieces.open[MAX_OPEN_IN_PAGE].after, lone(in_place_of_it).after, "{page}");
+        }
+        assert_eq!((pieces.open.len(), pieces.dropped), (MAX_OPEN_ROWS, 4));
+        let mut embedded = Embedded::default();
+        (1..=MAX_EMBEDDED_ROWS as u64 + 1).for_each(|n| embedded.add(lone(n).after));
+        assert!(embedded.has(&lone(MAX_EMBEDDED_ROWS as u64).after));
+        assert!(!embedded.has(&lone(MAX_EMBEDDED_ROWS as u64 + 1).after));
+    }
 }

@@ -144,3 +144,84 @@ impl<'a> Window<'a> {
         self.bytes.get(begin..begin.saturating_add(wanted)).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    /// A medium of sevens that does not return one of its bytes.
+    struct Scratched {
+        bytes: Vec<u8>,
+        bad: u64,
+    }
+
+    impl Bytes for Scratched {
+        fn length(&self) -> io::Result<u64> {
+            self.bytes.length()
+        }
+
+        fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
+            if (offset..offset + to.len() as u64).contains(&self.bad) {
+                return Err(io::Error::other("a bad block"));
+            }
+            self.bytes.read(offset, to)
+        }
+    }
+
+    /// Catches a bad block that costs the sound ones beside it, or that is not counted.
+    #[test]
+    fn of_what_a_medium_does_not_return_a_page_is_zeros_and_counted() {
+        let page = PAGE_BYTES as u64;
+        for (bad, lost) in
+            [(0, 0..4_096), (4_095, 0..4_096), (4_096, 4_096..8_192), (2 * page + 99, 8_192..8_292), (9_999, 0..0)]
+        {
+            let medium = Scratched { bytes: vec![7; 2 * PAGE_BYTES + 100], bad };
+            let (mut found, mut expected) = (vec![9; medium.bytes.len()], medium.bytes.clone());
+            expected[lost.clone()].fill(0);
+            assert_eq!(read_what_is_readable(&medium, 0, &mut found), lost.len() as u64, "{bad}");
+            assert!(found == expected, "{bad}");
+            let mut window = Window::over(&medium).unwrap();
+            assert!(window.at(0, expected.len()) == expected, "{bad}");
+            assert_eq!(window.unreadable, lost.len() as u64, "{bad}");
+        }
+    }
+
+    /// Catches a look past the end of a file, and a blob that counts as followed by another one although it is not.
+    #[test]
+    fn a_window_ends_with_its_file() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let mut window = Window::over(&bytes).unwrap();
+        for (offset, wanted, expected) in
+            [(0, 2, 0..2), (254, 9, 254..256), (256, 1, 0..0), (900, 1, 0..0), (9, 1, 9..10)]
+        {
+            assert_eq!(window.at(offset, wanted), &bytes[expected], "{offset}");
+        }
+        let signs = [(7, [7, 8], true), (7, [7, 9], false), (254, [254, 255], true), (255, [255, 0], false)];
+        for (offset, sign, expected) in signs.into_iter().chain([256, 257, u64::MAX].map(|at| (at, [1, 1], at == 256)))
+        {
+            assert_eq!(window.has_at(offset, &sign), expected, "{offset} {sign:?}");
+        }
+    }
+
+    #[test]
+    fn a_budget_is_four_times_a_file_and_64_mib() {
+        let mut budget = HashBudget::for_file(10);
+        budget.spend(64 * 1024 * 1024 + 39);
+        assert!(!budget.is_spent());
+        budget.spend(1);
+        assert!(budget.is_spent());
+        budget.spend(1);
+        assert!(budget.is_spent() && !HashBudget::for_file(u64::MAX).is_spent());
+    }
+
+    #[test]
+    fn a_file_is_read_at_offsets_and_not_past_its_end() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"some bytes").unwrap();
+        let mut found = [0; 5];
+        Bytes::read(&file, 5, &mut found).unwrap();
+        assert_eq!((Bytes::length(&file).unwrap(), &found), (10, b"bytes"));
+        assert!(Bytes::read(&file, 6, &mut found).is_err());
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::made::*;
 use super::*;
+use crate::store::ChangeRun;
 use crate::wire::{BackupStart, to_blob};
 
 fn start_blob(store: StoreId) -> Vec<u8> {
@@ -104,4 +105,32 @@ fn another_branch_leaves_no_gap() {
         find_log(Places { own: Some(&disk), given: Some(&end), remembered, history: None }, &mut |_| {}).unwrap();
     // It may follow this history: nothing shows that it does not.
     assert_eq!((found.gaps(found.end(), None).changes, found.leads_further()), (793, false));
+}
+
+/// Catches a page that counts although its changes do not lead to where it says, or cannot be changes of a log.
+#[test]
+fn a_page_that_no_writer_makes_is_none() {
+    let branch = Branch::new("a", 0, 10);
+    let after = branch.position(4, 1);
+    let run = |after, changes: &[&[u8]]| ChangeRun::following(after, changes.iter().copied().collect());
+    let (right, last) = (run(after, &[b"\x63\x01one"]), Position { sequence: Sequence(u64::MAX), ..after });
+    let ends_at = |end| ChangeRun { end, ..right.clone() };
+    for (what, run) in [
+        ("another digest", ends_at(Position { digest: after.digest, ..right.end })),
+        ("another number", ends_at(Position { sequence: Sequence(9), ..right.end })),
+        ("an empty change", run(after, &[b"\x63\x01one", b""])),
+        ("no change", run(after, &[])),
+        ("past the last number", run(last, &[b"\x63\x01one"])),
+    ] {
+        assert!(matches!(find_page(&branch, run), Err(RecoverError::WrongFile)), "{what}");
+    }
+    assert_eq!(find_page(&branch, right).unwrap(), 1);
+}
+
+/// Returns the number of pieces in a backup with this page.
+fn find_page(branch: &Branch, run: ChangeRun) -> Result<usize, RecoverError> {
+    let head = run.end.sequence;
+    let file = [start_blob(branch.store), to_blob(&Page::new(run, head, BarnHead::default()))].concat();
+    let found = find_log(Places { given: Some(&file), ..Places::default() }, &mut |_| {})?;
+    Ok(found.pieces.len())
 }

@@ -6,6 +6,7 @@ mod epochs;
 mod forgeries;
 mod forks;
 mod given;
+mod islands;
 mod late;
 mod made;
 mod rows;
