@@ -248,3 +248,38 @@ pub(crate) fn storage<E: std::fmt::Display>(doing: &'static str, file: &str) -> 
     let file = file.to_owned();
     move |why| StoreError::Storage { doing, file, why: why.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::{Digest, Epoch};
+
+    #[test]
+    fn a_damaged_row_is_named_as_one_change_or_several() {
+        let several = DamagedRow { first: Sequence(3), last: Sequence(1_004) };
+        let named = [DamagedRow::at(Sequence(7)), several].map(|row| row.to_string());
+        assert_eq!(named, ["change 7", "changes 3 to 1004"]);
+    }
+
+    /// Catches a message that leaves a person without what was found, or what was there before.
+    #[test]
+    fn a_lost_log_tells_its_end_and_what_the_machine_remembers() {
+        let position = |store, sequence| Position {
+            store: StoreId([store; 16]),
+            epoch: Epoch(1),
+            sequence: Sequence(sequence),
+            digest: Digest([9; 32]),
+        };
+        let (ours, other) = ("07".repeat(16), "08".repeat(16));
+        for (found, expected) in [
+            (None, "log.redb is missing or empty, but this barn was at change 41 of history ".to_owned()),
+            (
+                Some(position(8, 3)),
+                format!("log.redb ends at change 3 of history {other}, but this barn was at change 41"),
+            ),
+        ] {
+            let told = LostLogError { expected: position(7, 41), found }.to_string();
+            assert!(told.starts_with(&expected) && told.contains(&ours), "{told}");
+        }
+    }
+}

@@ -240,4 +240,40 @@ mod tests {
             assert!(RawRow::at(&bytes[..end]).is_none());
         }
     }
+
+    #[test]
+    fn a_row_begins_with_its_version_and_as_many_changes_as_a_row_may_have() {
+        for (begin, expected) in [
+            (&[1, 1, 0, 0, 0][..], true),
+            (&[1, 0xe8, 3, 0, 0], true),
+            (&[1, 0xe9, 3, 0, 0], false),
+            (&[1, 0, 0, 0, 0], false),
+            (&[2, 1, 0, 0, 0], false),
+            (&[1, 1, 0, 0], false),
+            (&[], false),
+        ] {
+            assert_eq!(may_begin_row(begin), expected, "{begin:?}");
+        }
+        let changes: Changes = [&b"one"[..]].into_iter().collect();
+        let mut row = lay_rows(Sequence(7), Digest([1; 32]), &changes).0.remove(0).1;
+        let after = crate::digest::chain_next(Digest([1; 32]), Sequence::ZERO, b"one");
+        row[37..69].copy_from_slice(&after.0);
+        assert!(RowReader::new(Sequence::ZERO, &row).unwrap().is_intact());
+        assert!(!RawRow::at(&row).unwrap().is_intact_from(Sequence::ZERO), "no change has the number 0");
+    }
+
+    /// Catches rows of another page that count as left over in this one.
+    #[test]
+    fn a_page_is_as_long_as_redb_makes_it_for_its_rows() {
+        let row = |offset, bytes| AnnouncedRow { store: None, first: Sequence(1), offset, bytes };
+        for (rows, expected) in [
+            (vec![], (0, 4_096)),
+            (vec![row(16, 4_080)], (4_096, 4_096)),
+            (vec![row(16, 4_081)], (4_097, 8_192)),
+            (vec![row(28, 100), row(128, 9_000)], (9_128, 16_384)),
+            (vec![row(16, u64::MAX)], (MAX_PAGE_BYTES, 1024 * 1024)),
+        ] {
+            assert_eq!(page_lengths(&rows), expected);
+        }
+    }
 }

@@ -213,4 +213,29 @@ mod tests {
         assert_eq!((read(4_999, 2), overlay.len().unwrap()), (None, 5_000));
         assert_eq!(disk.content("file").unwrap(), vec![1; 10_000]);
     }
+
+    /// Catches a look that removes or renames a file, or that has the tables opened and repaired.
+    #[test]
+    fn a_disk_that_is_looked_at_shows_its_log_and_loses_nothing() {
+        let disk = MemoryDisk::default();
+        drop(TestBarn::on(&disk));
+        let looked = ReadOnlyDisk::over(&disk);
+        assert_eq!(looked.place(), disk.place());
+        for (file, is_shown) in [(LOG_FILE, true), (TABLES_FILE, false), ("missing", false)] {
+            assert_eq!((looked.holds(file), looked.has_content(file)), (is_shown, is_shown), "{file}");
+        }
+        assert!(matches!(looked.remove(LOG_FILE), Err(StoreError::Storage { doing: "remove", .. })));
+        assert!(matches!(looked.rename(LOG_FILE, "other"), Err(StoreError::Storage { doing: "rename", .. })));
+        assert!(disk.holds(LOG_FILE) && disk.holds(TABLES_FILE));
+    }
+
+    /// Catches a look at a damaged file that takes all memory.
+    #[test]
+    fn what_is_written_to_a_look_is_bounded() {
+        let overlay = ReadOnlyDisk::over(&MemoryDisk::default()).overlay("file").unwrap();
+        let write = |block: usize| overlay.write(block as u64 * BLOCK_BYTES, &[1]).map_err(|error| error.kind());
+        assert!((0..MAX_BLOCKS).all(|block| write(block).is_ok()));
+        assert_eq!(write(MAX_BLOCKS), Err(io::ErrorKind::OutOfMemory));
+        assert_eq!(write(MAX_BLOCKS - 1), Ok(()), "a block that is there already");
+    }
 }

@@ -167,3 +167,45 @@ fn places_of(run: &ChangeRun) -> Vec<(Sequence, Digest)> {
     });
     place.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches payloads or decisions that are counted once although several islands had some.
+    #[test]
+    fn what_came_back_in_several_runs_adds_up() {
+        let span = |first, last| Some((Sequence(first), Sequence(last)));
+        let part = |kept, span, not_repeated: &[u64]| Readmitted {
+            kept,
+            span,
+            duplicates: kept * 2,
+            held: kept * 3,
+            not_repeated: not_repeated.iter().copied().map(Sequence).collect(),
+            not_repeated_count: not_repeated.len() as u64,
+        };
+        let mut sum = Readmitted::default();
+        let (mut kept, mut named) = (0, Vec::new());
+        for (more, of, expected, names) in [
+            (3, span(5, 9), span(5, 9), &[1, 2][..]),
+            (0, None, span(5, 9), &[]),
+            (4, span(11, 20), span(5, 20), &[40]),
+        ] {
+            sum.add(part(more, of, names));
+            kept += more;
+            named.extend_from_slice(names);
+            assert_eq!(sum, part(kept, expected, &named));
+        }
+    }
+
+    #[test]
+    fn the_first_hundred_decisions_are_named_and_all_counted() {
+        let mut one_by_one = Readmitted::default();
+        (1..=101).for_each(|n| one_by_one.leave_out(Sequence(n)));
+        assert_eq!((one_by_one.not_repeated.len(), one_by_one.not_repeated_count), (100, 101));
+        let mut sum = Readmitted::default();
+        sum.leave_out(Sequence(900));
+        sum.add(one_by_one);
+        assert_eq!((sum.not_repeated.len(), sum.not_repeated[99], sum.not_repeated_count), (100, Sequence(99), 102));
+    }
+}

@@ -224,4 +224,20 @@ mod tests {
         assert_eq!(by_place, reader.changes().filter_map(|(_, change)| change).collect::<Vec<_>>());
         assert_eq!(by_place.len(), 12);
     }
+
+    /// Catches a row that grows past its limit, or that is left with room: a reader keeps eight rows of this size.
+    #[test]
+    fn a_row_is_filled_up_to_its_last_byte() {
+        // Each change has its length before it, and the next one is counted without that.
+        for (bytes, rows) in [(ROW_BYTES - 104, 1), (ROW_BYTES - 103, 2)] {
+            let changes: Changes = [&[7; 100][..], &vec![7; bytes]].into_iter().collect();
+            assert_eq!(lay_rows(Sequence(0), Digest([0; 32]), &changes).0.len(), rows, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_row_without_changes_is_none() {
+        let row = RowWriter::new(Digest([1; 32])).finish(Digest([1; 32]));
+        assert!(RowReader::new(Sequence(1), &row).is_none());
+    }
 }

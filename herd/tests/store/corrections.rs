@@ -322,3 +322,18 @@ fn a_correction_is_made_once_under_its_key_and_another_under_it_is_refused() {
     assert!(matches!(&other, CorrectionReceipt::Refused(refused) if refused.code() == "key_reused"), "{other:?}");
     assert_eq!(world.store.head(), head);
 }
+
+/// Catches a reprocessing that passes payloads over between two calls, or that never ends.
+#[test]
+fn rejected_payloads_are_judged_in_pieces() {
+    let mut world = World::new();
+    for n in 0..3 {
+        world.rejects(&format!("no event {n}"));
+    }
+    for (after, limit, judged, next) in
+        [(0, 2, 2, Some(3)), (3, 2, 1, None), (0, 3, 3, None), (2, 1, 1, Some(3)), (0, 0, 0, Some(0)), (4, 5, 0, None)]
+    {
+        let receipt = world.store.reprocess(Sequence(after), limit, world.now).unwrap();
+        assert_eq!((receipt.judged, receipt.next), (judged, next.map(Sequence)), "{limit} after {after}");
+    }
+}

@@ -8,12 +8,14 @@ use crate::herd_view::HerdView;
 use crate::invariants::all_hold;
 use crate::steps::requested;
 use crate::views::all_read;
-use crate::world::{STORE, World, everything, open_source};
+use crate::world::{STORE, World, everything, open_source, origin};
 use herd::change::{AnimalId, Correction, WeighingTime};
 use herd::decide::Rules;
 use herd::position::Sequence;
 use herd::query::{ChangeBody, PageLimit};
-use herd::store::{CorrectionReceipt, JOURNAL_FILE, MAX_MOVED, MemoryDisk, Receipt, Store};
+use herd::store::{
+    CorrectionReceipt, Incoming, JOURNAL_FILE, MAX_CHANGES_SEARCHED, MAX_MOVED, MemoryDisk, Receipt, Store,
+};
 use herd::tables::{AnimalStatus, TagState};
 
 pub(crate) fn era_from(from: u64) -> Correction {
@@ -379,4 +381,37 @@ fn a_payload_whose_animal_has_too_long_a_history_stays_where_it_was_and_the_orde
     let moves = world.store.reader().snapshot().unwrap().reader_era_moves().unwrap();
     assert_eq!(moves.len(), 1, "an order that left a payload is shown for good");
     assert_eq!(world.herd().heads().next().unwrap().1.weight_g, Some(300_000), "it is still the old one's");
+}
+
+/// Catches a step without a bound, for which radios would wait, one that searches the same changes for ever, and a younger
+/// order that is taken before an older one.
+#[test]
+fn steps_are_bounded_and_the_oldest_order_comes_first() {
+    let mut world = World::new();
+    let first = world.records("event:hxbind000001|lid:1|lot:L");
+    for lid in 2..=MAX_MOVED + 5 {
+        world.records(&format!("event:hxbind{lid:06}|lid:{lid}|lot:L"));
+    }
+    let of_another_group = |n| Incoming {
+        origin: origin("radio2", "east"),
+        ..world.incoming(&format!("event:hxbind{n:06}|lid:{n}|lot:E"))
+    };
+    let others: Vec<_> = (0..MAX_CHANGES_SEARCHED + 200).map(of_another_group).collect();
+    world.store.append(&others).unwrap();
+    let last = world.store.head().position.sequence;
+    let older = world.corrects(era_from(first));
+    let younger = Correction::NewReaderEra { reader_group: "east".to_owned(), from: Some(last) };
+    let younger = world.corrects(younger);
+    let mut taken = Vec::new();
+    while let Some(receipt) = world.store.step_era_moves(world.now).unwrap() {
+        taken.push((receipt.order.0, receipt.payloads, receipt.through.0, receipt.is_done));
+    }
+    let moved = first - 1 + MAX_MOVED;
+    let expected = [
+        (older, MAX_MOVED, moved, false),
+        (older, 5, moved + MAX_CHANGES_SEARCHED, false),
+        (older, 0, last.0, true),
+        (younger, 1, older, true),
+    ];
+    assert_eq!(taken, expected);
 }

@@ -7,7 +7,7 @@ use crate::world::{STORE, World, all_changes, everything, open_source};
 use herd::change::{Change, Received};
 use herd::clock::RawReading;
 use herd::decide::Rules;
-use herd::store::{Incoming, JOURNAL_FILE, LOG_FILE, MemoryDisk, Receipt, Store, StoreError, TABLES_FILE};
+use herd::store::{ChangeRun, Incoming, JOURNAL_FILE, LOG_FILE, MemoryDisk, Receipt, Store, StoreError, TABLES_FILE};
 use rand_like::Dice;
 
 /// Deterministic random numbers. A failing run names its seed.
@@ -325,7 +325,14 @@ fn the_last_boot_is_that_of_the_last_change_with_a_clock() {
     let incoming =
         Incoming { raw: b"noise".to_vec(), origin: crate::world::origin("r", "g"), at: RawReading::default() };
     store.append(&[incoming]).unwrap();
+    assert_eq!(store.boot(), 4);
     drop(store);
     assert_eq!(Store::last_boot(&disk).unwrap(), 4);
     assert_eq!(Store::last_boot(&MemoryDisk::default()).unwrap(), 0);
+    let later = MemoryDisk::default();
+    let mut copy = Store::open_replica(&later, STORE).unwrap();
+    let unknown = [&b"\x63\x01?"[..]].into_iter().collect();
+    copy.apply(ChangeRun::following(copy.head().position, unknown)).unwrap();
+    drop(copy);
+    assert_eq!(Store::last_boot(&later).unwrap(), 0, "no change of it tells a boot");
 }

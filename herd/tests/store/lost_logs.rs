@@ -8,7 +8,10 @@ use herd::change::{Acceptance, Change};
 use herd::clock::{ClockReading, RawReading};
 use herd::decide::Rules;
 use herd::position::{Epoch, Position, Sequence, StoreId};
-use herd::store::{Disk as _, JOURNAL_FILE, LOG_FILE, MemoryDisk, Store, StoreError, TABLES_FILE, is_acceptable};
+use herd::store::{
+    DamagedRow, Disk as _, JOURNAL_FILE, LOG_FILE, MemoryDisk, Store, StoreError, TABLES_FILE, is_acceptable,
+    set_journal_aside,
+};
 
 const FILES: [&str; 3] = [LOG_FILE, JOURNAL_FILE, TABLES_FILE];
 
@@ -156,4 +159,70 @@ fn a_journal_that_does_not_continue_the_accepted_log_is_kept() {
     let journal = barn.disk.content(JOURNAL_FILE).unwrap();
     drop(accept(&barn.disk, Some(&barn.end)));
     assert_eq!(barn.disk.content("log.journal.set-aside-1").unwrap(), journal);
+}
+
+/// Catches an acceptance of a log over what a retry would bring back, or a repair.
+#[test]
+fn only_a_log_that_lacks_changes_can_be_accepted() {
+    let file = || LOG_FILE.to_owned();
+    for error in [
+        StoreError::MissingLog { journal: STORE },
+        StoreError::DamagedJournal { offset: 0, at: Sequence(1), why: "" },
+        StoreError::ForeignJournal { journal: STORE, log: STORE },
+    ] {
+        assert!(is_acceptable(&error), "{error}");
+    }
+    for error in [
+        StoreError::Locked { file: file() },
+        StoreError::Canceled { file: file() },
+        StoreError::Storage { doing: "read", file: file(), why: String::new() },
+        StoreError::DamagedFile { file: file(), why: String::new() },
+        StoreError::DamagedLog { row: DamagedRow { first: Sequence(1), last: Sequence(2) }, why: "" },
+        StoreError::Interrupted,
+    ] {
+        assert!(!is_acceptable(&error), "{error}");
+    }
+    // Such a failure leaves the journal where it is.
+    let barn = barn();
+    assert!(barn.disk.fail_reads(LOG_FILE));
+    let acceptance = Acceptance { author: "J. Doe".to_owned(), reason: "the card died".to_owned() };
+    let accepted = Store::accept_source(&barn.disk, Some(&barn.end), acceptance, &Rules::default(), clock(), || STORE);
+    assert!(accepted.is_err() && barn.disk.holds(JOURNAL_FILE));
+}
+
+/// Catches a journal that is set aside over another one, which may hold the only copy of changes.
+#[test]
+fn a_hundred_journals_are_set_aside_under_names_of_their_own() {
+    let disk = MemoryDisk::default();
+    for n in 1..=100 {
+        drop(disk.open_bytes(JOURNAL_FILE).unwrap());
+        assert_eq!(set_journal_aside(&disk).unwrap(), format!("log.journal.set-aside-{n}"));
+    }
+    drop(disk.open_bytes(JOURNAL_FILE).unwrap());
+    assert!(matches!(set_journal_aside(&disk), Err(StoreError::Storage { doing: "set aside", .. })));
+    assert!(disk.holds(JOURNAL_FILE));
+}
+
+/// Catches damage of the journal that is told as a lost log, although `log.redb` holds all that the machine remembers; and a
+/// log that went back which is told as damage of the journal.
+#[test]
+fn a_damaged_journal_is_a_loss_only_behind_the_end_of_the_log() {
+    let mut world = World::new();
+    world.store.settle().unwrap();
+    let body = world.store.head().position;
+    for n in 0..3 {
+        world.keeps(&format!("hxb:L1:A{n}:U{n}"));
+    }
+    let end = world.store.head().position;
+    drop(world.store);
+    let mut journal = world.disk.content(JOURNAL_FILE).unwrap();
+    // The second record of the second segment.
+    journal[64 * 1_024 + 4_096 + 100] ^= 1;
+    assert!(world.disk.overwrite(JOURNAL_FILE, &journal));
+    let refused = |expected: &Position| open(&world.disk, Some(expected)).unwrap_err();
+    assert!(matches!(refused(&body), StoreError::DamagedJournal { .. }));
+    match refused(&end) {
+        StoreError::LostLog(lost) => assert_eq!((lost.expected, lost.found), (end, Some(body))),
+        other => panic!("{other}"),
+    }
 }

@@ -312,8 +312,15 @@ fn a_payload_too_long_for_followers_is_refused_at_the_source() {
     world.keeps("hxb:L1:A:U1");
     let head = world.store.head();
     let group = [world.incoming("hxb:L1:B:U2"), world.incoming(&"x".repeat(MAX_CHANGE_BYTES))];
-    assert!(matches!(world.store.append(&group), Err(StoreError::Oversize { .. })));
+    let too_long = match world.store.append(&group) {
+        Err(StoreError::Oversize { bytes, .. }) => bytes - MAX_CHANGE_BYTES,
+        other => panic!("{other:?}"),
+    };
     assert_eq!(world.store.head(), head);
+    let longest = "x".repeat(MAX_CHANGE_BYTES - too_long);
+    let refused = world.store.append(&[world.incoming(&format!("{longest}x"))]);
+    assert!(matches!(refused, Err(StoreError::Oversize { bytes, .. }) if bytes == MAX_CHANGE_BYTES + 1), "{refused:?}");
+    world.rejects(&longest);
     world.keeps("hxb:L1:B:U2");
 }
 

@@ -306,41 +306,4 @@ pub(super) fn open_guarded(disk: &dyn Disk, file: &str, cache_bytes: usize) -> R
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rustix::io::{Errno, ReadWriteFlags, preadv2};
-    use std::io::IoSliceMut;
-
-    /// Returns whether the kernel caches the start of a file, or `None` if the file system does not say.
-    fn is_cached(path: &Path) -> Option<bool> {
-        let (file, mut byte) = (File::open(path).unwrap(), [0]);
-        match preadv2(&file, &mut [IoSliceMut::new(&mut byte)], 0, ReadWriteFlags::NOWAIT) {
-            Ok(_) => Some(true),
-            Err(Errno::AGAIN) => Some(false),
-            Err(_) => None,
-        }
-    }
-
-    /// Catches a start that reads the kernel's cache instead of the disk. Pages that only the cache has cannot be made
-    /// without a disk that fails, so the test shows that nothing is cached any more.
-    #[test]
-    fn what_the_kernel_caches_of_a_file_is_dropped_and_its_content_stays() {
-        let directory = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-        let path = directory.path().join("file");
-        let content = vec![7; 64 * 1024];
-        std::fs::write(&path, &content).unwrap();
-        let disk = Directory::new(directory.path()).unwrap();
-        match is_cached(&path) {
-            // The kernel keeps a page that it works on at this moment, so one attempt may fail.
-            Some(true) => assert!((0..100).any(|_| {
-                disk.drop_cached("file");
-                is_cached(&path) == Some(false)
-            })),
-            // Such as a file system in memory, which has nothing below its cache.
-            other => eprintln!("SKIPPED: this file system does not say what it caches ({other:?})"),
-        }
-        assert_eq!(std::fs::read(&path).unwrap(), content);
-        disk.drop_cached("a file that is missing");
-        assert!(!disk.holds("a file that is missing"));
-    }
-}
+mod tests;

@@ -179,3 +179,25 @@ impl Backlog {
         self.lock().has_ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches memory without a limit at an office that copies a barn, and one that waits although there is room.
+    #[test]
+    fn runs_wait_up_to_both_limits_and_any_single_commit_is_let_in() {
+        let size = |changes, bytes| RunSize { changes, bytes };
+        let mut state = BacklogState::default();
+        assert!(state.has_room(size(u64::MAX, usize::MAX), 10));
+        state.add(size(4, MAX_UNFOLDED_BYTES - 5));
+        let runs = [(6, 5, true), (7, 5, false), (6, 6, false), (0, 0, true)];
+        for (changes, bytes, expected) in runs {
+            assert_eq!(state.has_room(size(changes, bytes), 10), expected, "{changes} changes of {bytes} bytes");
+        }
+        state.add(size(6, 5));
+        assert!(state.has_room(RunSize::default(), 10) && !state.has_room(size(1, 0), 10));
+        state.remove(size(4, MAX_UNFOLDED_BYTES - 5));
+        assert_eq!(state.unfolded, size(6, 5));
+    }
+}

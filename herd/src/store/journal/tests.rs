@@ -214,3 +214,44 @@ fn a_file_of_any_other_size_is_refused_before_it_is_read() {
     disk.open_bytes(JOURNAL_FILE).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
     assert!(matches!(FoundRecords::read(&disk), Err(StoreError::Storage { doing: "read", .. })));
 }
+
+/// Catches a start without what a later version has acknowledged, and a restore over it.
+#[test]
+fn a_record_of_a_later_version_ends_the_start() {
+    let (log, disk) = (fixture(), MemoryDisk::default());
+    let mut record = log.record(5, 11, 12);
+    // The version and its check, behind the tag of the block.
+    record[37] += 1;
+    let length = u32::from_le_bytes(record[33..37].try_into().unwrap()) as usize;
+    let check = *blake3::hash(&record[33..37 + length]).as_bytes();
+    record[1..33].copy_from_slice(&check);
+    drop(disk.open_bytes(JOURNAL_FILE).unwrap());
+    assert!(disk.overwrite(JOURNAL_FILE, &[log.record(5, 9, 10), record].concat()));
+    let found = || FoundRecords::read(&disk).unwrap();
+    let refused = [
+        found().check_nothing_lost().unwrap_err(),
+        found().changes_after(&disk, &log.at(10), |_| Ok(None)).unwrap_err(),
+    ];
+    for (refused, expected) in refused.into_iter().zip([1, 11]) {
+        match refused {
+            StoreError::DamagedJournal { offset: BLOCK, at, why: LATER_VERSION } => assert_eq!(at, Sequence(expected)),
+            other => panic!("{other}"),
+        }
+    }
+}
+
+/// Catches a commit that no segment can hold, and a barn that goes on as if there were no room although its disk fails.
+#[test]
+fn a_journal_takes_rows_up_to_its_limits_and_no_failing_disk() {
+    let open = |disk: &MemoryDisk| Journal::open(disk, STORE, None, true);
+    // A record of two blocks has 2 * 4,095 bytes, and 69 of them before its row.
+    for (segment_bytes, most) in [(2 * BLOCK, 2 * 4_095 - 69), (1 << 20, 128 * 1_024)] {
+        let journal = open(&MemoryDisk::default().with_segments(segment_bytes)).unwrap().unwrap();
+        assert_eq!([most, most + 1].map(|bytes| journal.takes(bytes)), [true, false], "{segment_bytes}");
+    }
+    let disk = MemoryDisk::default();
+    drop(disk.open_bytes(JOURNAL_FILE).unwrap());
+    assert!(disk.fail_after(JOURNAL_FILE, 0));
+    let failed = open(&disk);
+    assert!(matches!(failed, Err(StoreError::Storage { doing: "allocate", .. })), "{failed:?}");
+}

@@ -138,3 +138,40 @@ proptest! {
         let _ = decode::<(String, Vec<u64>)>(&bytes);
     }
 }
+
+#[test]
+fn a_file_is_empty_until_something_was_written_into_it() {
+    let (_dir, file) = fresh();
+    assert!(file.is_empty().unwrap());
+    file.put("s", "k", &1_u8).unwrap();
+    assert!(!file.is_empty().unwrap());
+    assert!(matches!(file.put("", "k", &1_u8), Err(LocalError::Space(_))));
+}
+
+/// Catches a disk that fails and is told as damage, which sends a person to a backup; and damage that is told as a disk.
+#[test]
+fn each_failure_of_the_file_is_of_its_kind() {
+    let io = |kind: ErrorKind| StorageError::Io(kind.into());
+    let opened = |error| open_error(Path::new("f"), error);
+    assert!(matches!(opened(DatabaseError::DatabaseAlreadyOpen), LocalError::Locked { .. }));
+    assert!(matches!(opened(DatabaseError::Storage(io(ErrorKind::PermissionDenied))), LocalError::Open { .. }));
+    assert!(matches!(opened(DatabaseError::Storage(io(ErrorKind::InvalidData))), LocalError::Damaged { .. }));
+    let (_dir, file) = fresh();
+    assert!(
+        matches!(file.storage(&StorageError::Corrupted("a page".into())), LocalError::Damaged { reason, .. } if reason == "a page")
+    );
+    assert!(matches!(file.storage(&io(ErrorKind::Other)), LocalError::Disk { .. }));
+}
+
+#[test]
+fn a_value_is_decoded_whole_and_in_its_version_only() {
+    assert_eq!(decode::<u8>(&encode(&7_u8).unwrap()), Ok(7));
+    for (bytes, why) in [
+        (&[][..], "it is empty"),
+        (&[2, 7], "its version is 2, this program knows 1"),
+        (&[1, 7, 8, 9], "2 bytes too many"),
+        (&[1], "Hit the end of buffer, expected more data"),
+    ] {
+        assert_eq!(decode::<u8>(bytes), Err(why.to_owned()));
+    }
+}

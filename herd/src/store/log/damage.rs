@@ -35,3 +35,22 @@ impl NotedDamage {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::Sequence;
+
+    #[test]
+    fn the_first_hundred_damaged_rows_are_kept_in_order_until_they_are_mended() {
+        let (noted, row) = (NotedDamage::default(), |n| DamagedRow::at(Sequence(n)));
+        for n in (1..=100).rev().chain([100, 101]) {
+            noted.note(row(n));
+        }
+        assert_eq!(noted.rows(), (1..=100).map(row).collect::<Vec<_>>());
+        noted.forget(&row(7));
+        noted.clone().note(row(500));
+        assert_eq!((noted.rows().len(), noted.rows().contains(&row(7))), (100, false));
+        assert_eq!(noted.rows()[99], row(500));
+    }
+}

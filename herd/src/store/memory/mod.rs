@@ -6,6 +6,8 @@
 
 mod image;
 mod replay;
+#[cfg(test)]
+mod tests;
 
 pub use replay::Replay;
 

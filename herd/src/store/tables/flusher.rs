@@ -313,3 +313,68 @@ impl Drop for TablesWriter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::RowSum;
+    use crate::position::StoreId;
+    use crate::store::MemoryDisk;
+    use crate::tables::{Key, Table};
+
+    /// Time after which a flush counts as forgotten.
+    const FLUSH_LIMIT: Duration = Duration::from_secs(60);
+
+    /// Returns the writer of tables at change 7.
+    fn writer_on(disk: &MemoryDisk) -> TablesWriter {
+        let tables = TablesState { folded: Sequence(7), ..TablesState::start(StoreId([7; 16])) };
+        let file = TablesFile::open(disk, TABLES_FILE, 0).unwrap();
+        let mut writer = TablesWriter::new(disk, file, &StoredState { tables, index: RowSum::default() }).unwrap();
+        drop(writer.view());
+        writer
+    }
+
+    /// Publishes a row of this many bytes as of a change, and returns whether its generation was frozen then.
+    fn is_frozen_after(writer: &mut TablesWriter, folded: u64, bytes: usize) -> bool {
+        let row = SealedRow { table: Table::Animals, key: Key::from(&b"key"[..]), value: Some(vec![7; bytes].into()) };
+        let state = TablesState { folded: Sequence(folded), ..writer.tables.lock().published };
+        writer.tables.publish(vec![row], &state);
+        writer.make_room().unwrap().is_some()
+    }
+
+    /// Catches a start after a kill that folds for minutes, and a barn that writes its tables with each payload.
+    #[test]
+    fn a_generation_is_flushed_once_it_has_the_changes_or_the_bytes() {
+        for (flush_bytes, folded, bytes, expected) in [
+            (1_000, FLUSH_CHANGES + 6, 0, false),
+            (1_000, FLUSH_CHANGES + 7, 0, true),
+            (1_000, 8, 1_000 - 113, false),
+            (1_000, 8, 1_000 - 112, true),
+        ] {
+            let mut writer = writer_on(&MemoryDisk::default().with_flushes(flush_bytes, Background::Steps));
+            assert_eq!(is_frozen_after(&mut writer, folded, bytes), expected, "change {folded}, {bytes} bytes");
+        }
+    }
+
+    fn wait_until_flushed(writer: &TablesWriter) {
+        let (generations, changed) = (writer.tables.lock(), &writer.tables.0.changed);
+        let is_frozen = |generations: &mut Generations| generations.frozen.is_some();
+        let waited = changed.wait_timeout_while(generations, FLUSH_LIMIT, is_frozen).unwrap();
+        assert!(!waited.1.timed_out());
+    }
+
+    /// Catches a thread that flushes only when the writer waits for it, or that lets a writer wait for room.
+    #[test]
+    fn a_frozen_generation_is_flushed_if_there_is_room_or_the_writer_waits() {
+        let disk = || MemoryDisk::default().with_flushes(1, Background::Threads);
+        for (disk, is_awaited) in [(disk(), false), (disk().without_room(), true)] {
+            let mut writer = writer_on(&disk);
+            assert!(is_frozen_after(&mut writer, 8, 100));
+            if is_awaited {
+                drop(writer.settle().unwrap());
+            }
+            wait_until_flushed(&writer);
+            assert_eq!(writer.tables.file().state().unwrap().unwrap().tables.folded, Sequence(8));
+        }
+    }
+}

@@ -139,3 +139,29 @@ impl Generation {
         each(&mut tables[table.index()].iter().map(|(key, versions)| (key, versions.newest.value.as_deref())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a barn whose tables are never flushed, or with each payload, and old rows that stay although nobody sees them.
+    #[test]
+    fn versions_count_while_a_view_may_see_them() {
+        let (generation, key) = (Generation::default(), Key::from(&b"key"[..]));
+        let add = |at, value: Option<usize>| {
+            let value = value.map(|bytes| Arc::from(vec![7; bytes]));
+            generation.add(vec![SealedRow { table: Table::Animals, key: key.clone(), value }], Sequence(at));
+            generation.bytes()
+        };
+        let of = |values: &[usize]| values.iter().map(|bytes| VERSION_BYTES + bytes).sum::<usize>();
+        // A view that is opened next sees the version before, so that one stays.
+        assert_eq!([add(1, Some(10)), add(2, Some(20)), add(3, Some(30))], [of(&[10]), of(&[10, 20]), of(&[20, 30])]);
+        generation.open_view();
+        assert_eq!(add(4, None), of(&[20, 30, 0]));
+        generation.close_view();
+        let seen = |at| generation.get(Table::Animals, &key, Sequence(at)).map(|value| value.map(|value| value.len()));
+        assert_eq!([1, 2, 3, 4].map(seen), [None, Some(Some(20)), Some(Some(30)), Some(None)]);
+        assert_eq!(add(5, Some(50)), of(&[0, 50]));
+        assert_eq!([3, 4, 5].map(seen), [None, Some(None), Some(Some(50))]);
+    }
+}

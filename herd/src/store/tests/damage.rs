@@ -144,3 +144,24 @@ fn a_start_that_finds_damaged_tables_folds_them_again_by_itself() {
         assert!(goes_on, "page {page}");
     }
 }
+
+/// Catches rows that count although nothing says which changes they are of.
+#[test]
+fn tables_whose_state_cannot_be_read_are_folded_again() {
+    let disk = MemoryDisk::default();
+    let mut store = opened(&disk);
+    store.append(&[incoming("hxb:L1:A:U1")]).unwrap();
+    store.settle().unwrap();
+    let head = store.head();
+    let file = store.publisher.tables().file();
+    file.overwrite(Table::Animals, &number_key(PLANTED), Some(b"planted")).unwrap();
+    drop(store);
+    let database = disk.open(TABLES_FILE, 0).unwrap();
+    let writing = database.begin_write().unwrap();
+    let meta = redb::TableDefinition::<&str, &[u8]>::new("meta");
+    writing.open_table(meta).unwrap().insert("state", &b"\xff"[..]).unwrap();
+    writing.commit().unwrap();
+    drop(database);
+    let store = opened(&disk);
+    assert_eq!((store.head(), has_planted_row(&store)), (head, false));
+}

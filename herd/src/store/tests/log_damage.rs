@@ -191,3 +191,14 @@ fn a_missing_row_is_named_by_the_changes_that_it_held() {
     assert_eq!(row_in(store.reader().run_after(after, 10_000, 1 << 20)), DAMAGED);
     assert!(Change::from_bytes(&store.reader().change(Sequence(22)).unwrap().unwrap()).is_ok());
 }
+
+/// Catches a start that takes damage for loss, and ends although only a few changes cannot be shown.
+#[test]
+fn a_barn_that_remembers_a_change_of_a_damaged_row_starts() {
+    let expected = opened(&filled()).unwrap().reader().position_at(Sequence(15)).unwrap().unwrap();
+    for (what, alter) in damages() {
+        let clock = ClockReading { boot: 1, ..ClockReading::default() };
+        let opened = Store::open_source_after(&damaged(alter), Some(&expected), Rules::default(), clock, || STORE);
+        assert_eq!(opened.unwrap().head().position.sequence, HEAD, "{what}");
+    }
+}

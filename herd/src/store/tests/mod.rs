@@ -5,3 +5,5 @@ mod log_damage;
 mod log_pages;
 mod mending;
 mod opening;
+mod reads;
+mod survey;

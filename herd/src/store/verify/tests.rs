@@ -78,10 +78,14 @@ fn alter_row(disk: &MemoryDisk, first: u64, alter: impl FnOnce(&mut Vec<u8>)) {
 fn a_whole_store_is_proved_and_left_as_it_was() {
     let disk = filled();
     let mut seen = Vec::new();
-    let verified = verify_disk(&disk, &mut |progress| seen.push(progress.phase)).unwrap();
+    let verified = verify_disk(&disk, &mut |progress| seen.push(progress)).unwrap();
     assert_eq!(verified.head.sequence, Sequence(41));
     assert!(matches!(verified.tables, TablesVerdict::Equal { folded: Sequence(41), rows: 44, .. }), "{verified:?}");
-    assert!([Phase::Chain, Phase::Rows].iter().all(|phase| seen.contains(phase)));
+    let tables = Table::ALL.len() as u64;
+    let rows = (1..=tables).map(|done| Progress { phase: Phase::Rows, done, of: tables });
+    let pages = [0, 1].map(|done| Progress { phase: Phase::Pages, done, of: 1 });
+    let expected = std::iter::once(Progress { phase: Phase::Chain, done: 41, of: 41 }).chain(rows).chain(pages);
+    assert_eq!(seen, expected.collect::<Vec<_>>());
     assert_eq!(verify(&disk).unwrap(), verified);
 }
 
@@ -314,12 +318,49 @@ fn tables_that_are_no_file_of_ours_are_told_and_do_not_hide_a_good_log() {
 #[test]
 fn tables_of_another_log_are_no_prefix() {
     let disk = filled();
-    let state = TablesState { folded: Sequence(2), ..TablesState::start(StoreId([8; 16])) };
     let tables = TablesFile::open(&disk, TABLES_FILE, 0).unwrap();
     let before = tables.state().unwrap().unwrap();
-    tables.write_state(&StoredState { tables: state, ..before }).unwrap();
     drop(tables);
-    assert_eq!(verify(&disk).unwrap().tables, TablesVerdict::NoPrefix { folded: Sequence(2) });
+    let right = before.tables;
+    for state in [
+        TablesState { folded: Sequence(2), ..TablesState::start(StoreId([8; 16])) },
+        TablesState { store: StoreId([8; 16]), ..right },
+        TablesState { digest: Digest([1; 32]), ..right },
+        TablesState { folded: Sequence(42), ..right },
+    ] {
+        TablesFile::open(&disk, TABLES_FILE, 0).unwrap().write_state(&StoredState { tables: state, ..before }).unwrap();
+        assert_eq!(verify(&disk).unwrap().tables, TablesVerdict::NoPrefix { folded: state.folded }, "{state:?}");
+    }
+}
+
+#[test]
+fn tables_of_another_fold_are_told_and_do_not_hide_a_good_log() {
+    let disk = filled();
+    for found in [FOLD_VERSION - 1, FOLD_VERSION + 1] {
+        crate::store::set_fold_version(&disk, found).unwrap();
+        assert_eq!(verify(&disk).unwrap().tables, TablesVerdict::OtherFold { found });
+    }
+}
+
+/// Catches a report that calls sound what was not checked, or that takes as much memory as a log has damaged rows.
+#[test]
+fn the_first_twenty_damaged_rows_are_named() {
+    let disk = MemoryDisk::default();
+    let clock = ClockReading { boot: 1, ..ClockReading::default() };
+    let mut store = Store::open_source(&disk, Rules::default(), clock, || StoreId([7; 16])).unwrap();
+    for n in 0..23 {
+        store.settle().unwrap();
+        store.append(&[incoming(n)]).unwrap();
+    }
+    store.settle().unwrap();
+    drop(store);
+    for row in 2..=22 {
+        alter_row(&disk, row, |row| *row.last_mut().unwrap() ^= 1);
+        let refused = verify(&disk).unwrap_err();
+        let told = if row <= 20 { "; everything else in it is sound" } else { "; what follows was not checked" };
+        assert!(refused.to_string().contains(told), "{row}: {refused}");
+        assert_eq!(damaged_rows(&disk), (2..=row.min(21)).map(|row| (row, row)).collect::<Vec<_>>());
+    }
 }
 
 #[test]
