@@ -19,12 +19,14 @@
 use super::error::{StoreError, storage};
 use super::open_progress::OpenProgress;
 use redb::backends::FileBackend;
-use redb::{Builder, Database, DatabaseError, StorageBackend, StorageError, TransactionError, WriteTransaction};
+use redb::{
+    BackendError, Builder, Database, DatabaseError, StorageBackend, StorageError, TransactionError, WriteTransaction,
+};
 use rustix::fs::{Advice, fadvise, statvfs};
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::ErrorKind;
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,7 +69,7 @@ pub trait Disk: Debug + Send + Sync {
     /// Opens `file`, or creates it, with a page cache of at most `cache_bytes`.
     fn open(&self, file: &str, cache_bytes: usize) -> Result<Database, StoreError>;
 
-    /// Opens `file` for reading and writing at offsets, or creates it empty.
+    /// Opens `file` for reading and writing at offsets, or creates it empty. It is locked while it is open.
     ///
     /// The journal needs no more than redb does of a file: its length, reads, writes, and syncs of its data. So the same
     /// backends serve both, and every fault that a test can give to the one it can give to the other.
@@ -203,10 +205,12 @@ impl Disk for Directory {
         let is_new = !path.exists();
         let opened = File::options().read(true).write(true).create(true).truncate(false).open(path);
         let backend = FileBackend::new(opened.map_err(storage("open", &name))?);
+        let backend = backend.map_err(|error| open_error(error, name.clone()))?;
+        lock_whole(&backend, name)?;
         if is_new {
             sync_directory(&self.path)?;
         }
-        Ok(Box::new(backend.map_err(|error| open_error(error, name))?))
+        Ok(Box::new(backend))
     }
 
     fn has_room(&self) -> bool {
@@ -249,6 +253,16 @@ impl Disk for Directory {
 
     fn report(&self, at: &OpenProgress<'_>) -> ControlFlow<()> {
         (self.on_progress)(at)
+    }
+}
+
+/// Locks a file that redb does not open itself, against databases too. redb locks when it opens a backend, and not when it makes
+/// one. On a file system without locks redb has none either.
+fn lock_whole(file: &FileBackend, name: String) -> Result<(), StoreError> {
+    match file.try_lock_range(Bound::Unbounded, Bound::Unbounded) {
+        Ok(true) | Err(BackendError::Unsupported) => Ok(()),
+        Ok(false) => Err(StoreError::Locked { file: name }),
+        Err(error) => Err(storage("lock", &name)(error)),
     }
 }
 

@@ -108,3 +108,21 @@ fn each_failure_to_open_a_file_says_what_can_be_done() {
         assert!(told.starts_with(expected), "{told}");
     }
 }
+
+/// Catches a recovery or a verification that reads a file while a barn writes it, and takes what it finds for damage.
+#[test]
+fn a_file_is_open_once_as_a_database_or_as_bytes() {
+    let place = tempfile::tempdir().unwrap();
+    let disk = Directory::new(place.path()).unwrap();
+    let is_locked = || {
+        let (database, bytes) = (disk.open("file", 0).map(drop), disk.open_bytes("file").map(drop));
+        [database, bytes].map(|opened| matches!(opened, Err(StoreError::Locked { .. })))
+    };
+    let database = disk.open("file", 0).unwrap();
+    assert_eq!(is_locked(), [true; 2]);
+    drop(database);
+    let bytes = disk.open_bytes("file").unwrap();
+    assert_eq!(is_locked(), [true; 2]);
+    drop(bytes);
+    assert_eq!(is_locked(), [false; 2]);
+}

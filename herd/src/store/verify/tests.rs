@@ -363,6 +363,19 @@ fn the_first_twenty_damaged_rows_are_named() {
     }
 }
 
+/// Catches a verification that takes for damage what a barn writes meanwhile.
+#[test]
+fn a_store_that_is_open_is_not_verified_beside_it() {
+    let place = tempfile::tempdir().unwrap();
+    let disk = crate::store::Directory::new(place.path()).unwrap();
+    let store = Store::open_source(&disk, Rules::default(), ClockReading::default(), || StoreId([7; 16])).unwrap();
+    disk.remove(TABLES_FILE).unwrap();
+    let refused = verify_disk(&disk, &mut |_| {});
+    assert!(matches!(refused, Err(VerifyError::Store(StoreError::Locked { .. }))), "{refused:?}");
+    drop(store);
+    verify_disk(&disk, &mut |_| {}).unwrap();
+}
+
 #[test]
 fn where_there_is_no_store_none_is_made() {
     let disk = MemoryDisk::default();
