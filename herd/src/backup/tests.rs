@@ -371,7 +371,9 @@ fn a_medium_without_room_is_told_with_the_whole_parts_on_it() {
     let write =
         |room, flushes| copy_log(&reader, &start_of(&reader, "north", MADE), FullMedium { room, flushes }, &mut |_| {});
     let mut ends = vec![0];
-    blobs_of(&file).iter().for_each(|blob| ends.push(ends[ends.len() - 1] + blob.len()));
+    for blob in blobs_of(&file) {
+        ends.push(ends[ends.len() - 1] + blob.len());
+    }
     for (room, flushes) in (0..file.len()).map(|room| (room, true)).chain([(file.len(), false)]) {
         let whole = ends.iter().rfind(|end| **end <= room).unwrap();
         match write(room, flushes) {

@@ -6,6 +6,9 @@ use crate::clock::WallTime;
 use crate::fold::KeyRange;
 use crate::tables::{Key, Table, number_key};
 
+/// Number of bytes that is more than the log has.
+const MUCH: usize = 1 << 20;
+
 /// Catches a page without end, and one that a follower cannot take; whole rows are preferred, because they have their digest.
 #[test]
 fn a_page_keeps_to_both_limits_and_has_one_change_at_least() {
@@ -16,7 +19,6 @@ fn a_page_keeps_to_both_limits_and_has_one_change_at_least() {
     };
     // The rows hold change 1, 2 to 11, 12 to 21 and so on. A row has 69 bytes, and 4 for each change.
     let two_rows = bytes(2, 11) + 69 + 40 + bytes(12, 21);
-    const MUCH: usize = 1 << 20;
     for (after, limit, max_bytes, count) in [
         (0, 41, MUCH, 41),
         (0, 11, MUCH, 11),
