@@ -56,11 +56,11 @@ fn a_log_that_was_closed_is_read_again_once_it_is_open() {
 #[test]
 fn each_step_reports_how_far_it_is() {
     const MIB: u64 = 1024 * 1024;
-    let (mut seen, nothing) = (Vec::new(), vec![0; 1_300_000]);
+    let (mut seen, nothing) = (Vec::new(), vec![0; 1_310_720]);
     let places = Places { given: Some(&nothing), history: Some(StoreId([7; 16])), ..Places::default() };
     assert!(find_log(places, &mut |at| seen.push(at)).is_err());
     // Once for pages, and once for rows.
-    let expected = [MIB, 1_300_000, MIB, 1_300_000].map(|done| RecoverProgress::Reading { done, of: 1_300_000 });
+    let expected = [MIB, 1_310_720, MIB, 1_310_720].map(|done| RecoverProgress::Reading { done, of: 1_310_720 });
     assert_eq!(seen, expected);
 
     let (yard, mut seen) = (Yard::with(60), Vec::new());
