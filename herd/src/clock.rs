@@ -238,7 +238,7 @@ mod tests {
 
     /// Catches two machines whose times since boot are compared, because neither reading has a boot.
     #[test]
-    fn readings_of_no_boot_have_no_time_since_boot_in_common() {
+    fn readings_of_no_boot_are_compared_by_their_times_alone() {
         let (before, after) = (reading(7, 4_000, 1_000_000, true).of_no_boot(), reading(7, 9_000, 3_000_000, true));
         assert_eq!(after.of_no_boot().ms_since(&before), Some(2_000));
         assert_eq!(ClockReading { synchronized: false, ..after.of_no_boot() }.ms_since(&before), None);

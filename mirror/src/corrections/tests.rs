@@ -20,8 +20,8 @@ use rcgen::KeyPair;
 use serde_json::{Value, json};
 use service::door::keys::KeyRing;
 use service::harness::wait_until;
-use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
 use std::sync::Mutex;
 use std::time::Duration;
 use tower::ServiceExt;
@@ -361,14 +361,14 @@ async fn the_path_selects_one_of_several_sites() {
 #[tokio::test]
 async fn nothing_is_sent_from_a_copy_that_is_not_followed() {
     let barn = applying();
-    let damage = |files: &SiteFiles| {
+    let mislead = |files: &SiteFiles| {
         let copy = files.begin_copy("barn").unwrap();
         let path = files.copies(&"barn".parse().unwrap()).unwrap().path(copy);
-        fs::write(path.join("log.redb"), b"not a log").unwrap();
+        symlink("nowhere", path.with_file_name("current")).unwrap();
     };
-    let office = Office::prepared(vec![barn.line("barn", 1)], damage).await;
+    let office = Office::prepared(vec![barn.line("barn", 1)], mislead).await;
     let is_stopped = async || office.sites.status("barn").unwrap().stopped_because.map(|_| ());
-    wait_until("the office stops following the damaged copy", is_stopped).await.unwrap();
+    wait_until("the office does not know which copy is the current one", is_stopped).await.unwrap();
     let answer = office.send(PATH, ORDER).await;
     assert_eq!((answer.status, answer.error().as_str()), (409, "not_followed"));
     assert_eq!(barn.sent().len(), 0);

@@ -50,7 +50,7 @@ impl Clock for WallClock {
 
 /// A request of the follower, and the time at which it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Asked {
+struct FollowerRequest {
     query: ChangesQuery,
     fresh: bool,
     at: Instant,
@@ -60,7 +60,7 @@ struct Asked {
 #[derive(Clone)]
 struct TestLink {
     barn: Router,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<FollowerRequest>>>,
     answers: Arc<Mutex<VecDeque<Result<LinkResponse, LinkError>>>>,
     live_refusals: Arc<Mutex<VecDeque<LinkResponse>>>,
     opened: mpsc::UnboundedSender<BarnEnd>,
@@ -96,13 +96,13 @@ impl TestLink {
         self.answers.lock().unwrap().push_back(answer);
     }
 
-    fn asked(&self) -> Vec<Asked> {
+    fn asked(&self) -> Vec<FollowerRequest> {
         self.asked.lock().unwrap().clone()
     }
 
     /// Returns the position after which each request asks for changes, and for how many.
     fn pulls(&self) -> Vec<(u64, usize)> {
-        let pull = |asked: Asked| (asked.query.position.unwrap().sequence.0, asked.query.limit);
+        let pull = |asked: FollowerRequest| (asked.query.position.unwrap().sequence.0, asked.query.limit);
         self.asked().into_iter().map(pull).collect()
     }
 }
@@ -113,7 +113,7 @@ impl Link for TestLink {
     async fn get(&self, path_and_query: &str, fresh: bool, limit: usize, _: u64) -> Result<LinkResponse, LinkError> {
         let uri: Uri = path_and_query.parse().unwrap();
         let query = ChangesQuery::from_uri(&uri).unwrap();
-        self.asked.lock().unwrap().push(Asked { query, fresh, at: Instant::now() });
+        self.asked.lock().unwrap().push(FollowerRequest { query, fresh, at: Instant::now() });
         if let Some(answer) = self.answers.lock().unwrap().pop_front() {
             return answer;
         }

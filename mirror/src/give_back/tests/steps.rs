@@ -18,20 +18,20 @@ use service::sync::{OwnStore, serve};
 use std::sync::{Arc, Mutex};
 
 /// An order that the barn received: first and last change, and whether they are for the place of a damaged row.
-type Given = (u64, u64, bool);
+type GivenRun = (u64, u64, bool);
 
 /// A barn that notes the orders, and answers them with a status.
 struct FakeBarn {
     _server: Barn,
     link: HttpsLink,
-    given: Arc<Mutex<Vec<Given>>>,
+    given: Arc<Mutex<Vec<GivenRun>>>,
 }
 
 impl FakeBarn {
     fn start(log: Reader, damaged: Vec<DamagedRow>, status: u16) -> Self {
         let given = Arc::new(Mutex::new(Vec::new()));
         let sync = serve::router(Arc::new(OwnStore::new(log, || 0)), ShutdownTrigger::default().signal());
-        let take = async move |State(given): State<Arc<Mutex<Vec<Given>>>>, Json(order): Json<GiveBackOrder>| {
+        let take = async move |State(given): State<Arc<Mutex<Vec<GivenRun>>>>, Json(order): Json<GiveBackOrder>| {
             assert_eq!((order.author.as_str(), order.reason.as_str()), ("Ana", "old card"));
             let run = order.changes.decode().unwrap();
             given.lock().unwrap().push((run.after.sequence.0 + 1, run.end.sequence.0, order.in_place));
@@ -50,7 +50,7 @@ impl FakeBarn {
         Self { _server: server, link, given }
     }
 
-    fn given(&self) -> Vec<Given> {
+    fn given(&self) -> Vec<GivenRun> {
         self.given.lock().unwrap().clone()
     }
 }
