@@ -147,6 +147,7 @@ fn damage_text(damaged: &[DamagedRow]) -> Option<String> {
     let (first, others) = damaged.split_first()?;
     let others = match others.len() {
         0 => String::new(),
+        1 => " and in one more place".to_owned(),
         others => format!(" and in {others} more places"),
     };
     Some(format!(
@@ -164,8 +165,7 @@ fn seconds(duration: Duration) -> String {
 mod tests {
     use super::super::tests::{health, radio_handle, with_clock};
     use super::*;
-    use crate::disk::DiskError;
-    use crate::disk::{DiskGauge, DiskSpace};
+    use crate::disk::{DiskError, DiskGauge, DiskSpace};
     use crate::receive::RadioState;
     use crate::recorder::RecorderStatus;
     use crate::test_world::{World, blocked_reader};
@@ -298,7 +298,7 @@ mod tests {
             .map(|(first, last)| DamagedRow { first: Sequence(first), last: Sequence(last) });
         assert_eq!(damage_text(&[]), None);
         for (count, place) in
-            [(1, "changes 5 to 7;"), (2, "changes 5 to 7 and in 1 more places;"), (3, "7 and in 2 more places;")]
+            [(1, "changes 5 to 7;"), (2, "changes 5 to 7 and in one more place;"), (3, "7 and in 2 more places;")]
         {
             let text = damage_text(&rows[..count]).unwrap();
             assert!(text.contains(place) && text.contains("herdlinx-mirror give-back"), "{text}");
