@@ -255,6 +255,22 @@ mod tests {
         assert!(matches!(open_local(&place), Err(LocalError::Damaged { .. })), "it has no byte");
     }
 
+    /// Catches a start beside another process that has the file open, and that closes the doors as if
+    /// the keys were lost.
+    #[test]
+    fn only_a_damaged_file_of_keys_closes_the_doors_of_a_barn_that_runs() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = Settings { state_dir: directory.path().to_owned(), ..Settings::default() };
+        let place = StateDir::new(directory.path());
+        let other = open_local(&place).unwrap();
+        let refused = BarnFiles::open_to_run(&settings).map(drop);
+        assert!(matches!(refused, Err(OpenError::Local(LocalError::Locked { .. }))), "{refused:?}");
+        drop(other);
+        std::fs::write(place.local_file(), "no keys").unwrap();
+        let files = BarnFiles::open_to_run(&settings).unwrap();
+        assert!(files.local.damage().is_some());
+    }
+
     /// Catches a shutdown that is reported as a failure, which a supervisor would answer with a restart.
     #[test]
     fn an_interrupted_opening_is_not_a_failure_and_the_store_opens_without_a_certificate() {
