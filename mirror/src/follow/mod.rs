@@ -25,7 +25,7 @@ mod room;
 mod session;
 mod status;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod writer;
 
 pub use arrivals::{Arrival, Arrivals, MAX_ARRIVALS};

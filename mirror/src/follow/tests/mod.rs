@@ -35,8 +35,8 @@ const DUPLICATES: u64 = 3;
 const LIMIT: Duration = Duration::from_secs(3_600);
 
 /// An office's clock that the tests set.
-#[derive(Debug)]
-struct WallClock(AtomicI64);
+#[derive(Debug, Default)]
+pub(crate) struct WallClock(pub(crate) AtomicI64);
 
 impl Clock for WallClock {
     fn read(&self) -> RawReading {

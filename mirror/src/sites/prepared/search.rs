@@ -134,10 +134,10 @@ impl<T: PairingTarget> SearchTask<T> {
 mod tests {
     use super::super::PREPARED_LIFETIME_DAYS;
     use super::*;
-    use herd::clock::RawReading;
+    use crate::follow::tests::WallClock;
     use herd::pairing::PairingCode;
     use herd::randomness::SeededRandomness;
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::sync::atomic::Ordering;
     use tokio::time::Instant;
 
     /// No barn pairs in these tests.
@@ -146,19 +146,6 @@ mod tests {
     impl PairingTarget for Nobody {
         async fn complete(&self, _: PreparedSite, _: Pairing) -> Result<(), String> {
             Err("no barn pairs here".to_owned())
-        }
-    }
-
-    #[derive(Default)]
-    struct WallClock(AtomicI64);
-
-    impl Clock for WallClock {
-        fn read(&self) -> RawReading {
-            RawReading { received_at_us: self.0.load(Ordering::SeqCst), ..RawReading::default() }
-        }
-
-        fn boot_id(&self) -> String {
-            "one".to_owned()
         }
     }
 
