@@ -55,4 +55,22 @@ mod tests {
         backoff.reset();
         assert!(backoff.next_wait() <= FIRST);
     }
+
+    /// Catches mirrors that wait alike, because the jitter takes few values.
+    #[test]
+    fn the_jitter_is_that_of_splitmix64() {
+        // The first outputs for this seed, as they are published.
+        let outputs: [u64; 5] = [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+            4_593_380_528_125_082_431,
+            16_408_922_859_458_223_821,
+        ];
+        let mut backoff = Backoff::new(FIRST, 1_234_567);
+        for output in outputs {
+            let share = u32::try_from((output >> 33) % 1_000).unwrap();
+            assert_eq!(backoff.next_wait(), FIRST / 2 + FIRST / 2 * share / 1_000);
+        }
+    }
 }
