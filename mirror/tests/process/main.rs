@@ -117,6 +117,24 @@ async fn the_office_catches_up_with_a_barn_that_was_away() {
     assert_eq!(office.stop().code(), Some(0));
 }
 
+/// Catches metrics of an office that leave its sites out.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metrics_of_an_office_are_those_of_its_sites_and_of_its_disk() {
+    let FollowedBarn { barn: _running, mut office, address, client } = pair_and_follow(3).await;
+    let page = client.get(format!("https://{address}/metrics")).send().await.unwrap().text().await.unwrap();
+    for sample in [
+        "herdlinx_head_sequence{site=\"barn\"} 4",
+        "herdlinx_syncs_total{site=\"barn\",outcome=\"failed\"} 0",
+        "herdlinx_synced_changes_total{site=\"barn\"} 4",
+        "herdlinx_site_followed{site=\"barn\"} 1",
+        "herdlinx_sync_pages_total{site=\"barn\"} 0",
+        "herdlinx_disk_free_bytes ",
+    ] {
+        assert!(page.lines().any(|line| line.starts_with(sample)), "{sample}: {page}");
+    }
+    assert_eq!(office.stop().code(), Some(0));
+}
+
 /// Catches a `last_sync_time` that stands still on a quiet link, and an office that SIGHUP ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quiet_link_is_a_contact_with_each_heartbeat() {
