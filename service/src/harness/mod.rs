@@ -56,7 +56,7 @@ pub enum HarnessError {
         /// Cause.
         source: io::Error,
     },
-    /// The notification socket failed, or no message came within [`TIMEOUT`].
+    /// The notification socket failed, or the message did not come in time.
     #[error("no message contains `{text}`: {source}; received: {received:?}")]
     Notify {
         /// Text that the caller waited for.

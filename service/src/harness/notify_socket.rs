@@ -4,10 +4,11 @@ use super::{HarnessError, TIMEOUT};
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-/// Maximum number of messages that one wait reads. A process sends several a second, and an endless stream of them must
-/// not keep a failing test alive.
-const MAX_MESSAGES: usize = 1_000;
+/// Maximum wait for a text. A process sends several messages a second, and an endless stream of them must not keep a failing
+/// test alive.
+const TEXT_TIMEOUT: Duration = TIMEOUT.saturating_mul(3);
 /// Size of the receive buffer. The longest message is a status line of a few hundred bytes.
 const MESSAGE_BYTES: usize = 4096;
 
@@ -24,10 +25,14 @@ impl NotifySocket {
     }
 
     /// Returns all messages up to and including the first that contains `text`. Each message may take up to
-    /// [`TIMEOUT`]. Blocks the thread.
+    /// [`TIMEOUT`], and all of them three times as long. Blocks the thread.
     pub fn receive_until(&self, text: &str) -> Result<Vec<String>, HarnessError> {
-        let mut received = Vec::new();
-        while received.len() < MAX_MESSAGES {
+        self.receive_until_within(TEXT_TIMEOUT, text)
+    }
+
+    pub(super) fn receive_until_within(&self, limit: Duration, text: &str) -> Result<Vec<String>, HarnessError> {
+        let (start, mut received) = (Instant::now(), Vec::new());
+        while start.elapsed() < limit {
             match self.receive() {
                 Ok(message) => received.push(message),
                 Err(source) => return Err(HarnessError::Notify { text: text.to_owned(), received, source }),
@@ -36,7 +41,7 @@ impl NotifySocket {
                 return Ok(received);
             }
         }
-        let source = io::Error::other(format!("gave up after {MAX_MESSAGES} messages"));
+        let source = io::Error::other(format!("gave up after {limit:?}"));
         Err(HarnessError::Notify { text: text.to_owned(), received, source })
     }
 

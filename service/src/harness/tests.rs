@@ -86,6 +86,22 @@ fn messages_are_returned_up_to_the_one_that_contains_the_text() {
     assert_eq!(socket.try_receive().unwrap(), None);
 }
 
+/// Catches a test that hangs for minutes because other messages never cease.
+#[test]
+fn an_endless_stream_of_other_messages_ends_the_wait() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let socket = NotifySocket::bind(&path).unwrap();
+    let sender = UnixDatagram::unbound().unwrap();
+    std::thread::scope(|scope| {
+        // It ends once the socket is closed.
+        scope.spawn(|| while sender.send_to(b"WATCHDOG=1\n", &path).is_ok() {});
+        let given_up = socket.receive_until_within(POLL_INTERVAL, "READY=1").unwrap_err();
+        drop(socket);
+        assert!(given_up.to_string().contains("no message contains `READY=1`: gave up after"));
+    });
+}
+
 /// Returns the address of a server that sends back everything that it receives.
 async fn echo() -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
