@@ -331,7 +331,7 @@ mod tests {
         let clock = Arc::new(SystemClock::default());
         let keys = Arc::new(KeyRing::load(local.clone(), clock.clone(), SeededRandomness::new(1)).unwrap());
         let files = SiteFiles::new(local, directory.path());
-        for (site, store) in [("away", 1), ("damaged", 2)] {
+        for (site, store) in [("away", 1), ("misled", 2)] {
             let line = Pairing {
                 site: site.to_owned(),
                 addresses: vec!["127.0.0.1:9".to_owned()],
@@ -343,21 +343,23 @@ mod tests {
         }
         let settings = FollowSettings { sync_interval: std::time::Duration::from_secs(10), seed: 1 };
         let (sites, _failures) = Sites::start(files.clone(), settings, clock.clone()).await.unwrap();
-        assert_eq!(sites.first_site().as_deref(), Some("damaged"), "it was paired first");
+        assert_eq!(sites.first_site().as_deref(), Some("misled"), "it was paired first");
         let router = health(sites, keys.clone());
         let (status, body) = get_page(&router, ELSEWHERE, HEALTH_PATH, With::Nothing).await;
         assert_eq!((status, body.as_str()), (200, r#"{"status":"healthy","success":true}"#));
         let (status, _) = get_page(&router, ELSEWHERE, "/api/remote/health?x=1", With::Nothing).await;
         assert_eq!(status, 400);
 
-        let copy = files.begin_copy("damaged").unwrap();
-        let path = files.copies(&"damaged".parse().unwrap()).unwrap().path(copy);
-        std::fs::write(path.join("log.redb"), b"no log").unwrap();
+        let copy = files.begin_copy("misled").unwrap();
+        let path = files.copies(&"misled".parse().unwrap()).unwrap().path(copy);
+        std::os::unix::fs::symlink("nowhere", path.with_file_name("current")).unwrap();
         let (sites, _failures) = Sites::start(files, settings, clock).await.unwrap();
-        let is_stopped = async || sites.status("damaged").unwrap().stopped_because.map(|_| ());
-        service::harness::wait_until("the damaged copy is not followed", is_stopped).await.unwrap();
+        let is_stopped = async || sites.status("misled").unwrap().stopped_because.map(|_| ());
+        service::harness::wait_until("the office does not know which copy is the current one", is_stopped)
+            .await
+            .unwrap();
         let (status, body) = get_page(&health(sites, keys), ELSEWHERE, HEALTH_PATH, With::Nothing).await;
         assert!(status == 503 && body.contains(r#""failing":["replication"]"#), "{status} {body}");
-        assert!(!body.contains("damaged"), "it needs no key, so it names no site: {body}");
+        assert!(!body.contains("misled"), "it needs no key, so it names no site: {body}");
     }
 }

@@ -125,8 +125,9 @@ async fn a_canceled_copy_is_closed_first_also_when_the_complete_one_cannot_be_op
     let new = copies.join("copy-2");
     yard.office.wait_until("a new copy is being made", async || new.exists().then_some(())).await;
     assert!(yard.office.run(&["resync", "barn", "--cancel"]).contains("Discarded copy-2"));
-    let site = yard.site().await;
-    assert!(site["link"] == "stopped" && !new.exists(), "nothing is made against the will of the operator: {site}");
+    let is_stopped = async || (yard.site().await["link"] == "stopped").then_some(());
+    yard.office.wait_until("nothing is made against the will of the operator", is_stopped).await;
+    assert!(!new.exists());
     assert!(yard.office.run(&["resync", "barn"]).contains("copy-2"));
     yard.wait_until_equal(LONG).await;
     yard.office.run(&["verify", "barn"]);

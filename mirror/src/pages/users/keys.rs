@@ -52,3 +52,23 @@ fn refusal(error: ControlError) -> ApiError {
     };
     ApiError::new(status, code, error.message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a refusal that a program reads as another one.
+    #[test]
+    fn each_refusal_of_the_command_has_its_status_and_its_code() {
+        for (code, status, expected) in [
+            ("failed", StatusCode::SERVICE_UNAVAILABLE, "storage_failed"),
+            ("key_exists", StatusCode::CONFLICT, "key_exists"),
+            ("key_unknown", StatusCode::NOT_FOUND, "unknown_key"),
+            ("too_many_keys", StatusCode::CONFLICT, "too_many_keys"),
+            ("bad_name", StatusCode::BAD_REQUEST, "bad_request"),
+        ] {
+            let refused = refusal(ControlError::new(code, "why"));
+            assert_eq!((refused.status, refused.code), (status, expected));
+        }
+    }
+}
