@@ -8,6 +8,7 @@ use herd::pairing::Pairing;
 use serde_json::json;
 use service::harness::Signal;
 use std::fs;
+use std::path::PathBuf;
 
 fn record(barn: &Barn, key: &str, payloads: std::ops::Range<u32>) {
     let process = barn.start();
@@ -54,14 +55,20 @@ fn a_running_and_a_stopped_barn_are_backed_up_alike_and_both_files_are_proved() 
     assert_eq!(run(&barn, &["backup", running, "--force"]).0, Some(0));
 }
 
-#[test]
-fn a_file_that_is_no_whole_backup_is_named_as_what_it_is() {
+/// Returns a barn with three payloads, which does not run, and its backup.
+fn backed_up() -> (Barn, PathBuf) {
     let barn = Barn::new();
     let key = barn.secret(&["key", "add", "chute-1", "--scope", "ingest"]);
     record(&barn, &key, 0..3);
     let path = barn.path("north.backup");
+    assert_eq!(run(&barn, &["backup", path.to_str().unwrap()]).0, Some(0));
+    (barn, path)
+}
+
+#[test]
+fn a_file_that_is_no_whole_backup_is_named_as_what_it_is() {
+    let (barn, path) = backed_up();
     let file = path.to_str().unwrap();
-    assert_eq!(run(&barn, &["backup", file]).0, Some(0));
     let whole = fs::read(&path).unwrap();
     let mut altered = whole.clone();
     altered[whole.len() / 2] ^= 1;
@@ -91,12 +98,8 @@ fn there_is_no_backup_of_nothing() {
 /// Catches a barn that its commands do not bring back, a machine whose own log they replace, and a run over a running one.
 #[test]
 fn a_barn_is_restored_from_its_backup_and_recovered_from_a_damaged_log() {
-    let barn = Barn::new();
-    let key = barn.secret(&["key", "add", "chute-1", "--scope", "ingest"]);
-    record(&barn, &key, 0..3);
-    let path = barn.path("north.backup");
+    let (barn, path) = backed_up();
     let file = path.to_str().unwrap();
-    assert_eq!(run(&barn, &["backup", file]).0, Some(0));
     let (code, text) = run(&barn, &["restore", file]);
     assert!(code == Some(7) && text.contains("already holds everything that the backup holds"), "{text}");
 
