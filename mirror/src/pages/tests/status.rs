@@ -66,6 +66,8 @@ async fn the_page_of_a_site_tells_what_is_known_of_it() {
     assert!(!html_of(&forked, "/status").await.contains("copy only."), "the barn holds no part of it");
     let contact = html_of(&office(|_| {}), "/status").await;
     assert!(contact.contains("<dd>3 s ago</dd>") && contact.contains("2024-01-15 10:35:20, "), "{contact}");
+    let program = concat!("<p>herdlinx-mirror ", env!("CARGO_PKG_VERSION"), ", fold version ");
+    assert!(contact.contains(program), "{contact}");
 }
 
 /// Catches a page that stands still while a copy is made, and one that is fetched all the time without need.
