@@ -15,9 +15,16 @@ const VERSION: &str = "27.1.0";
 const MIN_TIMEOUT_S: u64 = 60;
 /// That time as a multiple of the time of the unchanged tests. A busy machine may be that much slower for a while.
 const TIMEOUT_FACTOR: u64 = 4;
+/// Time after which an unchanged test program is killed, in seconds.
+const MAX_UNCHANGED_S: u64 = 1_800;
 /// Time after which a test program is killed, beyond that after which its mutant counts as hanging, in seconds. cargo-mutants sends
 /// SIGTERM, which a program ignores once one of its tests has waited for that signal.
 const KILL_AFTER_S: u64 = 5;
+/// Arguments for `cargo test`. Documentation examples would add a build and a minute to each mutant, and repeat what tests claim. A
+/// test program starts no further test after a failure, with [`UNSTABLE`]; a caught mutant then ends after half the time.
+const TEST_ARGUMENTS: [&str; 4] = ["--tests", "--", "-Zunstable-options", "--fail-fast"];
+/// Makes a stable test program take unstable options. Only the program gets it: Cargo would build everything anew.
+const UNSTABLE: &str = "RUSTC_BOOTSTRAP=1";
 /// Exit codes of cargo-mutants after a run: nothing survived, something did, or some tests did not end.
 const EXITS_AFTER_RUN: [i32; 3] = [0, 2, 3];
 
@@ -74,10 +81,9 @@ impl CargoMutants {
         let mut command = self.mutants(name);
         // In place: a copy of the tree would be built from nothing.
         command.args(["--in-place", "--iterate", "--baseline", "skip"]);
-        let killed_after_s = timeout_s + KILL_AFTER_S;
-        let runner = format!("target.'cfg(all())'.runner=['timeout','--signal=KILL','{killed_after_s}']");
-        command.arg(format!("--cargo-arg=--config={runner}"));
+        command.arg(format!("--cargo-arg={}", runner(timeout_s + KILL_AFTER_S)));
         command.args(["--timeout", &timeout_s.to_string(), "--output"]).arg(&results);
+        command.arg("--").args(TEST_ARGUMENTS);
         let status = command.status().map_err(|source| MutantsError::Start { command: shown(&command), source })?;
         if !status.code().is_some_and(|code| EXITS_AFTER_RUN.contains(&code)) {
             return Err(MutantsError::Command { command: shown(&command) });
@@ -85,17 +91,18 @@ impl CargoMutants {
         read_outcomes(&results.join("mutants.out"))
     }
 
-    /// Runs the tests of the unchanged crate, which must pass, and returns the time that a mutant gets for them.
+    /// Runs the tests of the unchanged crate as those of a mutant, which must pass, and returns the time that a mutant gets for them.
+    /// If they were run otherwise, what fails each run would pass for caught mutants.
     fn time_tests(&self, name: &str) -> Result<Duration, MutantsError> {
         let test = || {
             let mut command = self.with_build(cargo());
-            command.args(["test", "--quiet", "--tests", "--package", &package(name)]).current_dir(self.tree());
-            command.stdout(Stdio::null());
+            command.args(["test", "--quiet", "--package", &package(name), &runner(MAX_UNCHANGED_S)]);
+            command.current_dir(self.tree()).stdout(io::stderr());
             command
         };
-        run(test().arg("--no-run"))?;
+        run(test().args(["--tests", "--no-run"]))?;
         let began = Instant::now();
-        run(&mut test())?;
+        run(test().args(TEST_ARGUMENTS))?;
         Ok((began.elapsed() * u32::try_from(TIMEOUT_FACTOR).unwrap_or(1)).max(Duration::from_secs(MIN_TIMEOUT_S)))
     }
 
@@ -113,6 +120,11 @@ impl CargoMutants {
         command.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_MANIFEST_PATH");
         command
     }
+}
+
+/// Returns the argument that makes Cargo run test programs with [`UNSTABLE`], and kill them after a time.
+fn runner(killed_after_s: u64) -> String {
+    format!("--config=target.'cfg(all())'.runner=['env','{UNSTABLE}','timeout','--signal=KILL','{killed_after_s}']")
 }
 
 fn remove(folder: &Path) -> Result<(), MutantsError> {
