@@ -33,7 +33,7 @@ impl OpenError {
         }
     }
 
-    fn is_canceled(&self) -> bool {
+    pub(super) fn is_canceled(&self) -> bool {
         matches!(self, Self::Store(StoreError::Canceled { .. }))
     }
 }

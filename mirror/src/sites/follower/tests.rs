@@ -17,13 +17,17 @@ struct Yard {
 }
 
 impl Yard {
-    /// Creates a complete copy whose tables were folded by an earlier version.
-    fn upgraded() -> Self {
+    fn without_copy() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (copies, barn) = (Copies::open(directory.path()).unwrap(), TestBarn::with_payloads(&["hxb:A:LF1:UHF1"]));
         let (_, follow) = watch::channel(FollowStatus::default());
         let view = Arc::new(SiteView::new("north".parse().unwrap(), follow));
-        let yard = Self { _directory: directory, barn, copies, view };
+        Self { _directory: directory, barn, copies, view }
+    }
+
+    /// Creates a complete copy whose tables were folded by an earlier version.
+    fn upgraded() -> Self {
+        let yard = Self::without_copy();
         let number = yard.old_copy();
         yard.copies.finish(number, |_| true).unwrap();
         yard.view.change(|state| state.has_complete = true);
@@ -43,18 +47,31 @@ impl Yard {
         number
     }
 
+    fn damage(&self, number: CopyNumber) {
+        std::fs::write(self.copies.path(number).join(herd::store::LOG_FILE), b"no log").unwrap();
+    }
+
     fn served(&self) -> Result<Head, NotServedError> {
         self.view.state().served().map(|reader| reader.head())
     }
 
     /// Opens the copies, and returns what was served at each step.
     fn open(&self) -> (Result<SiteStores, OpenError>, Vec<Result<Head, NotServedError>>) {
+        self.open_until(usize::MAX)
+    }
+
+    /// Opens the copies until this many steps were reported, and then requests the shutdown.
+    fn open_until(&self, max_steps: usize) -> (Result<SiteStores, OpenError>, Vec<Result<Head, NotServedError>>) {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (view, steps, trigger) = (self.view.clone(), seen.clone(), ShutdownTrigger::default());
         let report = report_progress(view.clone(), trigger.signal());
         let progress = move |at: &OpenProgress<'_>| {
+            let mut steps = steps.lock().unwrap();
+            if steps.len() + 1 == max_steps {
+                trigger.request();
+            }
             let flow = report(at);
-            steps.lock().unwrap().push(view.state().served().map(|reader| reader.head()));
+            steps.push(view.state().served().map(|reader| reader.head()));
             flow
         };
         let stores = SiteStores::open(&self.copies, self.barn.reader().store(), &self.view, false, progress);
@@ -97,13 +114,31 @@ fn the_complete_copy_is_served_before_an_unfinished_one_is_opened() {
 #[test]
 fn a_complete_copy_that_cannot_be_opened_is_called_unreadable() {
     let yard = Yard::upgraded();
-    let current = yard.copies.current().unwrap().unwrap();
-    std::fs::write(yard.copies.path(current).join(herd::store::LOG_FILE), b"no log").unwrap();
+    yard.damage(yard.copies.current().unwrap().unwrap());
     assert!(yard.open().0.is_err());
     yard.view.change(|state| (state.opening, state.stopped_because) = (None, Some("damaged".to_owned())));
     assert_eq!(yard.served(), Err(NotServedError::Unreadable));
     yard.view.change(|state| (state.stopped_because, state.building) = (None, Some(yard.barn.reader())));
     assert_eq!(yard.served(), Err(NotServedError::Unreadable), "another copy is being made");
+}
+
+/// Catches a site that goes on without any copy as if one were open, and a shutdown that goes on with the copy that was open by
+/// then.
+#[test]
+fn a_copy_is_done_without_only_if_another_one_is_open_and_nobody_broke_the_opening_off() {
+    let yard = Yard::without_copy();
+    yard.damage(yard.old_copy());
+    assert!(matches!(yard.open().0, Err(OpenError::Store(_))), "its only copy is damaged");
+
+    let yard = Yard::upgraded();
+    yard.old_copy();
+    let (stores, seen) = yard.open_until(2);
+    assert!(seen.last().unwrap().is_ok() && stores.is_err_and(|error| error.is_canceled()));
+
+    let yard = Yard::upgraded();
+    yard.damage(yard.old_copy());
+    let stores = yard.open().0.unwrap();
+    assert!(stores.shown.is_some() && stores.building.is_none());
 }
 
 /// Catches a site that waits for a person because its disk was full for a while, and one that tries for ever what only a person
@@ -121,8 +156,7 @@ fn only_what_may_pass_is_opened_again_by_itself() {
         assert_eq!(error.may_pass(), may_pass, "{error}");
     }
     let yard = Yard::upgraded();
-    let current = yard.copies.current().unwrap().unwrap();
-    std::fs::write(yard.copies.path(current).join(herd::store::LOG_FILE), b"no log").unwrap();
+    yard.damage(yard.copies.current().unwrap().unwrap());
     let Err(damaged) = yard.open().0 else { panic!("a damaged copy was opened") };
     assert!(!damaged.may_pass(), "{damaged}");
 }

@@ -134,10 +134,9 @@ impl<T: PairingTarget> SearchTask<T> {
 mod tests {
     use super::super::PREPARED_LIFETIME_DAYS;
     use super::*;
-    use crate::follow::tests::WallClock;
     use herd::pairing::PairingCode;
     use herd::randomness::SeededRandomness;
-    use std::sync::atomic::Ordering;
+    use herd::testing::ManualClock;
     use tokio::time::Instant;
 
     /// No barn pairs in these tests.
@@ -152,7 +151,7 @@ mod tests {
     /// Catches a barn that is asked without a pause or too rarely, a code that is tried for ever, and a search that hides both.
     #[tokio::test(start_paused = true)]
     async fn a_barn_is_looked_for_at_growing_intervals_until_its_code_is_too_old() {
-        let clock = Arc::new(WallClock::default());
+        let clock = Arc::new(ManualClock::default());
         let key = PairingCode::generate(&mut SeededRandomness::new(1)).unwrap().key();
         // Without an address, each try fails at once.
         let (name, addresses) = ("north".parse().unwrap(), Vec::new());
@@ -176,7 +175,7 @@ mod tests {
         assert_eq!((summary.name.as_str(), summary.tries, summary.expired), ("north", 7, false));
         assert!(summary.last_error.is_some_and(|error| error.contains("no address is known")));
 
-        clock.0.store(PREPARED_LIFETIME_DAYS * 86_400_000_000 + 1, Ordering::SeqCst);
+        clock.change(|reading| reading.received_at_us = PREPARED_LIFETIME_DAYS * 86_400_000_000 + 1);
         search.status.wait_for(|status| status.expired).await.unwrap();
         assert_eq!(search.words(), "waiting for the barn of north: its code is too old, prepare it again");
         assert!(search.status.changed().await.is_err(), "it is not tried any more");
