@@ -123,7 +123,7 @@ mod tests {
     use herd::decide::Rules;
     use herd::position::Sequence;
     use radio::{Counters, Packet};
-    use std::sync::atomic::Ordering;
+    use std::time::Duration;
     use tokio::sync::{mpsc, watch};
     use tokio::time::Instant;
 
@@ -131,13 +131,13 @@ mod tests {
     #[tokio::test]
     async fn the_status_is_that_of_this_process_and_its_store() {
         let world = World::new(Rules::default(), DiskGauge::plenty());
-        world.clock.since_boot_ms.store(500, Ordering::Relaxed);
+        world.clock.pass(Duration::from_millis(500));
         let health = crate::health::tests::health(&world, Vec::new());
         let api = BarnApi::new("north".into(), world.recorder.clone(), health, world.clock.clone());
         for n in [1, 1, 2, 1] {
             world.recorder.record(scan(n)).await.unwrap();
         }
-        world.clock.since_boot_ms.store(62_499, Ordering::Relaxed);
+        world.clock.pass(Duration::from_millis(61_999));
         let ProcessState::Source(state) = api.state() else { panic!("it is no source") };
         assert_eq!((state.uptime_s, state.queued_payloads, state.queue_payloads), (61, 0, QUEUE_PAYLOADS));
         assert!(state.refused_reads.is_empty(), "those that are 0 are left out");

@@ -8,30 +8,17 @@ use herd::clock::{Clock, ClockReading, RawReading};
 use herd::decide::Rules;
 use herd::position::{Sequence, StoreId};
 use herd::store::{ChangeRun, Incoming, MemoryDisk, Reader, Store, StoreError};
+use herd::testing::ManualClock;
 use service::lifecycle::Shutdown;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task::JoinHandle;
 
 /// 2024-01-15T10:35:20 UTC.
 pub(crate) const WALL_US: i64 = 1_705_314_920_000_000;
 
-/// A clock that stands still until a test sets it.
-#[derive(Debug, Default)]
-pub(crate) struct ManualClock {
-    pub(crate) since_boot_ms: AtomicU64,
-}
-
-impl Clock for ManualClock {
-    fn read(&self) -> RawReading {
-        let since_boot_ms = self.since_boot_ms.load(Ordering::Relaxed);
-        let received_at_us = WALL_US + i64::try_from(since_boot_ms).unwrap() * 1000;
-        RawReading { received_at_us, synchronized: true, since_boot_ms }
-    }
-
-    fn boot_id(&self) -> String {
-        "boot".into()
-    }
+/// Returns a clock at [`WALL_US`] that a time server has set.
+pub(crate) fn clock() -> ManualClock {
+    ManualClock::at(RawReading { received_at_us: WALL_US, synchronized: true, since_boot_ms: 0 })
 }
 
 pub(crate) fn store_on(disk: &MemoryDisk, rules: Rules) -> Store {
@@ -42,7 +29,7 @@ pub(crate) fn store_on(disk: &MemoryDisk, rules: Rules) -> Store {
 /// Returns a scan of the `n`th animal through the channel `gate`.
 pub(crate) fn scan(n: usize) -> Incoming {
     let origin = Origin { channel: "gate".into(), reader_group: "main".into(), ..Origin::default() };
-    Incoming { raw: format!("hxb:LOT1:LF{n}:UHF{n}").into(), origin, at: ManualClock::default().read() }
+    Incoming { raw: format!("hxb:LOT1:LF{n}:UHF{n}").into(), origin, at: clock().read() }
 }
 
 /// Returns the reader of a log whose first change only a later program can read, so that its tables stop before it.
@@ -66,7 +53,7 @@ impl World {
         let store = store_on(&MemoryDisk::default(), rules);
         let reader = store.reader();
         let (recorder, writer) = Recorder::on_this_task(store, RecorderSeams { disk, local: None }).unwrap();
-        Self { recorder, reader, clock: Arc::default(), writer: tokio::spawn(writer) }
+        Self { recorder, reader, clock: Arc::new(clock()), writer: tokio::spawn(writer) }
     }
 
     /// Returns the doors of this barn for payloads over HTTP.

@@ -13,11 +13,11 @@ use daemon::recorder::{Recorder, RecorderSeams};
 use fuzz::seeds;
 use fuzz::source::{open_barn, reading};
 use herd::change::Change;
-use herd::clock::{Clock, RawReading};
 use herd::payload::{MAX_PAYLOAD_BYTES, trimmed};
 use herd::position::Sequence;
 use herd::randomness::SystemRandomness;
 use herd::store::{LocalFile, MemoryDisk, Reader};
+use herd::testing::ManualClock;
 use serde_json::{Value, json};
 use service::door::keys::{KeyRing, Scope};
 use service::lifecycle::ShutdownTrigger;
@@ -46,17 +46,8 @@ fn seeds() -> Vec<Vec<u8>> {
     singles.into_iter().chain([array]).chain(WRONG.map(str::to_owned)).map(String::into_bytes).collect()
 }
 
-/// A clock that stands still.
-struct StoppedClock;
-
-impl Clock for StoppedClock {
-    fn read(&self) -> RawReading {
-        reading(1_000)
-    }
-
-    fn boot_id(&self) -> String {
-        "boot".to_owned()
-    }
+fn clock() -> ManualClock {
+    ManualClock::at(reading(1_000))
 }
 
 /// The keys of the door, with a secret that may deliver payloads.
@@ -67,7 +58,7 @@ fn keys() -> &'static (Arc<KeyRing>, String) {
 
 fn make_keys() -> Result<(Arc<KeyRing>, String), Box<dyn std::error::Error>> {
     let local = LocalFile::open_in(&MemoryDisk::default())?;
-    let keys = KeyRing::load(local, Arc::new(StoppedClock), SystemRandomness)?;
+    let keys = KeyRing::load(local, Arc::new(clock()), SystemRandomness)?;
     let secret = keys.add("chute-1", [Scope::Ingest].into())?.reveal().to_owned();
     Ok((Arc::new(keys), secret))
 }
@@ -92,7 +83,7 @@ async fn post(recorder: Recorder, reader: Reader, body: &[u8]) -> (u16, Value) {
     let ingest = Ingest {
         recorder,
         reader,
-        clock: Arc::new(StoppedClock),
+        clock: Arc::new(clock()),
         reader_group: "main".into(),
         lines: LineLimit::default(),
         shutdown: shutdown.signal(),

@@ -1,11 +1,14 @@
 //! Fixtures for tests, here and in the crates that depend on this one (feature `testing`).
 
 use crate::change::{Correction, Origin};
-use crate::clock::{ClockReading, RawReading};
+use crate::clock::{Clock, ClockReading, RawReading};
 use crate::decide::{CorrectionRequest, Rules};
 use crate::position::{Sequence, StoreId};
 use crate::query::{Page, PageLimit};
 use crate::store::{CorrectionReceipt, Incoming, MemoryDisk, Reader, Receipt, Snapshot, Store};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Start of a [`TestBarn`]'s clock, in microseconds since the Unix epoch: 2026-01-15T10:00:00Z.
 const START_US: i64 = 1_768_471_200_000_000;
@@ -13,6 +16,53 @@ const START_US: i64 = 1_768_471_200_000_000;
 const STEP_MS: u64 = 61_000;
 /// Limit on the pages that [`all_pages`] fetches.
 const MAX_PAGES: usize = 1_000;
+
+/// A clock that stands still until a test moves it. The default reads zeros, and no time source has set it.
+#[derive(Debug, Default)]
+pub struct ManualClock {
+    reading: Mutex<RawReading>,
+    restarts: AtomicU64,
+}
+
+impl ManualClock {
+    /// Creates a clock that reads this.
+    #[must_use]
+    pub const fn at(reading: RawReading) -> Self {
+        Self { reading: Mutex::new(reading), restarts: AtomicU64::new(0) }
+    }
+
+    /// Lets time pass: of the time since boot, whole milliseconds.
+    ///
+    /// # Panics
+    ///
+    /// Panics after 292,000 years.
+    pub fn pass(&self, time: Duration) {
+        self.change(|reading| {
+            reading.received_at_us += i64::try_from(time.as_micros()).expect("a test of less than 292,000 years");
+            reading.since_boot_ms += u64::try_from(time.as_millis()).expect("a test of less than 292,000 years");
+        });
+    }
+
+    /// Changes the reading, as when somebody sets the clock.
+    pub fn change(&self, change: impl FnOnce(&mut RawReading)) {
+        change(&mut self.reading.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Gives the machine another boot. The time since boot goes on until [`Self::change`] sets it.
+    pub fn restart(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn read(&self) -> RawReading {
+        *self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn boot_id(&self) -> String {
+        format!("boot {}", self.restarts.load(Ordering::Relaxed))
+    }
+}
 
 /// A source store on a memory disk whose payloads arrive [`STEP_MS`] apart.
 pub struct TestBarn {

@@ -162,21 +162,9 @@ mod tests {
     use super::*;
     use crate::open::BarnFiles;
     use herd::clock::{RawReading, SystemClock};
+    use herd::testing::ManualClock;
     use service::settings::TlsSettings;
     use std::fs::{Permissions, set_permissions};
-
-    /// A clock that stands still.
-    struct StandingClock(RawReading);
-
-    impl Clock for StandingClock {
-        fn read(&self) -> RawReading {
-            self.0
-        }
-
-        fn boot_id(&self) -> String {
-            "boot".into()
-        }
-    }
 
     fn text_of(finding: &Finding) -> &str {
         finding.found.as_str()
@@ -193,7 +181,7 @@ mod tests {
             assert_eq!(finding.level, Level::Ok, "{finding:?}");
         }
         // The year 3000.
-        let late = StandingClock(RawReading { received_at_us: 32_503_680_000_000_000, ..RawReading::default() });
+        let late = ManualClock::at(RawReading { received_at_us: 32_503_680_000_000_000, ..RawReading::default() });
         let expired = certificate(&settings, &late);
         assert!(expired.level == Level::Warn && expired.advice.unwrap().contains("replace it"), "{expired:?}");
         let tls = TlsSettings { certificate: Some("/nowhere/c".into()), key: Some("/nowhere/k".into()) };
@@ -241,7 +229,7 @@ mod tests {
     fn a_clock_that_no_time_server_set_is_a_warning() {
         for (synchronized, level) in [(true, Level::Ok), (false, Level::Warn)] {
             let reading = RawReading { received_at_us: 1_705_314_920_000_000, synchronized, ..RawReading::default() };
-            let finding = clock_finding(&StandingClock(reading));
+            let finding = clock_finding(&ManualClock::at(reading));
             assert!(
                 finding.level == level && text_of(&finding).starts_with("2024-01-15T10:35:20.000Z, "),
                 "{finding:?}"

@@ -4,11 +4,12 @@ use super::*;
 use crate::disk::DiskSpace;
 use crate::ingest::PAYLOAD_PATHS;
 use crate::receive::RadioState;
-use crate::test_world::{ManualClock, World};
+use crate::test_world::{World, clock};
 use axum::body::Body;
 use axum::http::Request;
 use herd::clock::RawReading;
 use herd::decide::Rules;
+use herd::testing::ManualClock;
 use radio::Counters;
 use serde_json::Value;
 use service::backup::{BackupSettings, BackupStates, NightlyBackups, Schedule};
@@ -16,7 +17,6 @@ use service::door::serve::observer::{AnswerObserver as _, ObservedAnswer};
 use service::harness::wait_until;
 use service::lifecycle::ShutdownTrigger;
 use service::supervisor::probe;
-use std::sync::atomic::Ordering;
 use tower::ServiceExt as _;
 
 /// Returns the health of a world, of which nothing fails.
@@ -29,7 +29,7 @@ pub(crate) fn health(world: &World, radios: Vec<RadioHandle>) -> Health {
         radios,
         local: None,
         refusals: ReadRefusals::default(),
-        clock: ClockGauge::new(Arc::new(ManualClock::default())),
+        clock: ClockGauge::new(Arc::new(clock())),
         backup: BackupGauge::default(),
     }
 }
@@ -39,23 +39,10 @@ pub(crate) fn radio_handle(name: &str, state: &watch::Receiver<RadioState>, coun
     RadioHandle { name: name.into(), state: state.clone(), counters, transmitter: None, probe }
 }
 
-struct SettableClock {
-    synchronized: bool,
-}
-
-impl Clock for SettableClock {
-    fn read(&self) -> RawReading {
-        RawReading { synchronized: self.synchronized, ..RawReading::default() }
-    }
-
-    fn boot_id(&self) -> String {
-        "boot".into()
-    }
-}
-
 /// Replaces the clock by one that a time server has set or not.
 pub(super) fn with_clock(health: Health, synchronized: bool) -> Health {
-    Health { clock: ClockGauge::new(Arc::new(SettableClock { synchronized })), ..health }
+    let clock = ManualClock::at(RawReading { synchronized, ..RawReading::default() });
+    Health { clock: ClockGauge::new(Arc::new(clock)), ..health }
 }
 
 async fn get_health(health: &Health) -> (u16, Value) {
@@ -103,7 +90,7 @@ async fn backups_that_fail_are_a_note_and_after_two_days_without_one_the_open_ca
     assert!(!finding.failing && finding.text.contains("plug the medium in"), "{}", finding.text);
     assert_eq!(get_health(&health).await, (200, json!({"success": true, "status": "healthy"})));
 
-    world.clock.since_boot_ms.store(2 * 24 * 3_600_000, Ordering::Relaxed);
+    world.clock.pass(Duration::from_secs(2 * 24 * 3_600));
     let expected = json!({"success": true, "status": "healthy", "degraded": ["backup"]});
     assert_eq!(get_health(&health).await, (200, expected));
     trigger.request();

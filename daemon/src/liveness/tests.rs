@@ -5,7 +5,7 @@ use crate::disk::{DiskGauge, DiskSpace};
 use crate::receive::{Channel, RadioState, ReceiveEnd, ReceiveLoop};
 use crate::recorder::{QUEUE_PAYLOADS, RecorderSeams};
 use crate::tap::Tap;
-use crate::test_world::{ManualClock, World, scan, store_on};
+use crate::test_world::{World, clock, scan, store_on};
 use herd::decide::Rules;
 use herd::store::{JOURNAL_FILE, MemoryDisk};
 use radio::simulated::LedgerError;
@@ -80,7 +80,7 @@ fn barn(recorder: &Recorder, radio: StubRadio) -> (Barn, impl Future<Output = Re
     let receive_loop = ReceiveLoop {
         channel: Channel { name: "chute".into(), reader_group: "main".into(), strip_bytes: 0 },
         recorder: recorder.clone(),
-        clock: Arc::new(ManualClock::default()),
+        clock: Arc::new(clock()),
         tap: Tap::default(),
         shutdown: shutdown.signal(),
     };

@@ -2,7 +2,7 @@ use super::code_pairing::CodePairing;
 use super::history::{CodeEnd, EndedCode, MAX_ENDED_CODES, PairedOffice, respond_about_keys};
 use super::stored::{CodeRow, CodeState, StoreOutcome, load, save, store};
 use super::{PAIR_PATH, PairingStatus, WrongProofLimits, end_code_on_sync, router, store_dead};
-use crate::test_world::ManualClock;
+use crate::test_world;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
@@ -12,6 +12,7 @@ use herd::pairing::{Fingerprint, Fingerprints, PairAnswer, PairRequest, PairingC
 use herd::position::StoreId;
 use herd::randomness::SeededRandomness;
 use herd::store::LocalFile;
+use herd::testing::ManualClock;
 use serde_json::{Value, json};
 use service::door::auth::require;
 use service::door::certificate::Identity;
@@ -21,7 +22,7 @@ use service::door::pair::{OFFICE_SCOPES, Source};
 use service::door::secret::Secret;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tower::ServiceExt as _;
 
 const OFFICE: Fingerprint = Fingerprint([0x0f; 32]);
@@ -44,7 +45,7 @@ struct OpenBarn {
 impl OpenBarn {
     fn new(directory: &Path) -> Self {
         let local = LocalFile::open(directory.join("local.redb")).unwrap();
-        let clock = Arc::new(ManualClock::default());
+        let clock = Arc::new(test_world::clock());
         let keys = Arc::new(KeyRing::load(local.clone(), clock.clone(), SeededRandomness::new(1)).unwrap());
         let identity = Identity::load_or_generate(directory, &[]).unwrap();
         let barn = Source {
@@ -225,7 +226,7 @@ async fn wrong_proofs_are_limited_and_in_the_end_disable_the_code() {
     }
     assert_eq!(statuses, [403, 403, 403, 429, 429]);
     assert_eq!(barn.pair(&code(1), OFFICE).await.0, 200, "the right office in the middle of a flood");
-    barn.clock.since_boot_ms.store(1_000, Ordering::Relaxed);
+    barn.clock.pass(Duration::from_secs(1));
     assert_eq!([barn.pair(&code(2), OFFICE).await.0, barn.pair(&code(2), OFFICE).await.0], [403, 403]);
     // Five were written; a restart goes on from there.
     let barn = reopened(&directory, barn);

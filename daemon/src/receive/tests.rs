@@ -131,7 +131,7 @@ async fn the_end_of_the_writer_ends_the_loop() {
 #[tokio::test(start_paused = true)]
 async fn a_delayed_packet_is_stamped_with_the_time_of_its_reception() {
     let world = World::new(Rules::default(), DiskGauge::plenty());
-    world.clock.since_boot_ms.store(9_000, Ordering::Relaxed);
+    world.clock.pass(Duration::from_secs(9));
     let receive_loop = receive_loop(&world, &ShutdownTrigger::default());
     let received_at = Instant::now();
     tokio::time::advance(Duration::from_millis(1_500)).await;

@@ -4,7 +4,7 @@ use super::*;
 use crate::log_position::PositionWriter;
 use crate::open::{OpenError, open_store};
 use crate::restore::{RestoreError, restore};
-use crate::test_world::{ManualClock, scan};
+use crate::test_world::{clock, scan};
 use herd::backup::{BackupReader, copy_log, start_of};
 use herd::clock::WallTime;
 use herd::position::{Epoch, Sequence};
@@ -38,7 +38,7 @@ impl Machine {
 
     /// Records payloads in a row of their own, notes the position as a clean stop does, and returns it.
     fn record(&self, payloads: std::ops::Range<usize>) -> Position {
-        let mut store = open_store(&self.settings, &ManualClock::default()).unwrap();
+        let mut store = open_store(&self.settings, &clock()).unwrap();
         for n in payloads {
             store.append(&[scan(n)]).unwrap();
         }
@@ -55,7 +55,7 @@ impl Machine {
     }
 
     fn start(&self) -> Result<Position, OpenError> {
-        open_store(&self.settings, &ManualClock::default()).map(|store| store.head().position)
+        open_store(&self.settings, &clock()).map(|store| store.head().position)
     }
 
     /// Flips a bit in each place where a text is.
@@ -79,7 +79,7 @@ impl Machine {
     }
 
     fn backup(&self) -> Vec<u8> {
-        let store = open_store(&self.settings, &ManualClock::default()).unwrap();
+        let store = open_store(&self.settings, &clock()).unwrap();
         let made = WallTime { at_us: 1_768_471_200_000_000, synchronized: true };
         let mut file = Vec::new();
         copy_log(&store.reader(), &start_of(&store.reader(), "north", made), &mut file, &mut |_| {}).unwrap();
@@ -95,7 +95,7 @@ impl Machine {
         given: Option<&Vec<u8>>,
         on_step: &mut OnStep<'_>,
     ) -> Result<Recovery, RecoverCommandError> {
-        recover(&self.settings, given.map(|given| given as &dyn Bytes), &ManualClock::default(), on_step)
+        recover(&self.settings, given.map(|given| given as &dyn Bytes), &clock(), on_step)
     }
 }
 
@@ -194,7 +194,7 @@ fn a_recovery_that_exchanges_files_is_completed_before_anything_else() {
     assert!(matches!(refused, OpenError::RecoverInterrupted) && Exit::from(&refused) == Exit::Damaged);
     let mut backup = BackupReader::open(backup.as_slice()).unwrap();
     let on_step = &mut |_| ControlFlow::Continue(());
-    let refused = restore(&machine.settings, &mut backup, &ManualClock::default(), on_step).unwrap_err();
+    let refused = restore(&machine.settings, &mut backup, &clock(), on_step).unwrap_err();
     assert!(matches!(refused, RestoreError::RecoverInterrupted), "{refused}");
     machine.recover(None).unwrap();
     machine.start().unwrap();

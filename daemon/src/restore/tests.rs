@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::open::{OpenError, accept_log, open_keys, open_store};
-use crate::test_world::{ManualClock, scan};
+use crate::test_world::{clock, scan};
 use herd::backup::{copy_log, start_of};
 use herd::clock::WallTime;
 use herd::position::{Epoch, Sequence};
@@ -45,7 +45,7 @@ impl Machine {
 
     fn open_created(&self) -> Store {
         StateDir::new(&self.settings.state_dir).create().unwrap();
-        open_store(&self.settings, &ManualClock::default()).unwrap()
+        open_store(&self.settings, &clock()).unwrap()
     }
 
     /// Records payloads, notes the position as a clean stop does, and returns it.
@@ -67,7 +67,7 @@ impl Machine {
     }
 
     fn backup(&self) -> Vec<u8> {
-        let store = open_store(&self.settings, &ManualClock::default()).unwrap();
+        let store = open_store(&self.settings, &clock()).unwrap();
         let made = WallTime { at_us: 1_768_471_200_000_000, synchronized: true };
         let mut file = Vec::new();
         copy_log(&store.reader(), &start_of(&store.reader(), "north", made), &mut file, &mut |_| {}).unwrap();
@@ -80,12 +80,12 @@ impl Machine {
 
     fn restore_until(&self, file: &[u8], on_step: &mut OnStep<'_>) -> Result<Restored, RestoreError> {
         let mut backup = BackupReader::open(file).unwrap();
-        restore(&self.settings, &mut backup, &ManualClock::default(), on_step).map(|(restored, _)| restored)
+        restore(&self.settings, &mut backup, &clock(), on_step).map(|(restored, _)| restored)
     }
 
     /// Returns the position at which a start finds the barn.
     fn start(&self) -> Result<Position, OpenError> {
-        open_store(&self.settings, &ManualClock::default()).map(|store| store.head().position)
+        open_store(&self.settings, &clock()).map(|store| store.head().position)
     }
 
     /// Removes the files of the log, as a person moves them away.
@@ -112,7 +112,7 @@ fn is_whole(machine: &Machine, end: &Position, restored: &Restored) {
     assert!(restored.head.epoch > end.epoch);
     assert_eq!(machine.start().unwrap(), restored.head, "the barn starts where the restore has left it");
     assert!(!machine.path(BESIDE).exists());
-    let store = open_store(&machine.settings, &ManualClock::default()).unwrap();
+    let store = open_store(&machine.settings, &clock()).unwrap();
     assert_eq!(store.reader().position_at(end.sequence).unwrap(), Some(*end));
     assert_eq!(store.head().folded, restored.head.sequence);
 }
@@ -344,7 +344,7 @@ fn a_journal_without_its_log_is_no_empty_directory() {
     let (_, file) = dead_barn(5);
     let machine = Machine::new();
     machine.record(0..0);
-    let mut store = open_store(&machine.settings, &ManualClock::default()).unwrap();
+    let mut store = open_store(&machine.settings, &clock()).unwrap();
     store.append(&[scan(1)]).unwrap();
     // Killed: the payload is in the journal.
     drop(store);
@@ -388,7 +388,7 @@ fn an_interrupted_restore_is_completed_by_its_own_backup_only() {
     let refused = machine.restore(&other).unwrap_err();
     assert!(matches!(&refused, RestoreError::OtherBackup { .. }), "{refused}");
     let acceptance = Acceptance { author: "J. Doe".to_owned(), reason: "in a hurry".to_owned() };
-    let accepted = accept_log(&machine.settings, &acceptance, &ManualClock::default());
+    let accepted = accept_log(&machine.settings, &acceptance, &clock());
     assert!(matches!(accepted, Err(OpenError::RestoreInterrupted { .. })));
     machine.restore(&file).unwrap();
 }

@@ -4,7 +4,7 @@
 //! Catches: a payload that the radio of such a barn loses, or one of a neighbor that it takes, on its way to the office.
 
 use super::pair::Pair;
-use super::router_barn::FixedClock;
+use super::router_barn::clock;
 use daemon::receive::{Channel, RadioState, ReceiveEnd, ReceiveLoop};
 use daemon::tap::Tap;
 use embedded_hal_02::blocking::spi::Write as _;
@@ -16,7 +16,6 @@ use radio::sx127x::{CrcPolicy, Settings, Sx127x};
 use service::harness::wait_until;
 use service::lifecycle::ShutdownTrigger;
 use service::supervisor::probe;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -68,7 +67,7 @@ async fn at_the_office(pair: &Pair, case: &Case) -> Vec<String> {
     let receive_loop = ReceiveLoop {
         channel: Channel { name: "radio1".into(), reader_group: "main".into(), strip_bytes: 0 },
         recorder: pair.barn.recorder.clone(),
-        clock: Arc::new(FixedClock),
+        clock: clock(),
         tap: Tap::default(),
         shutdown: shutdown.signal(),
     };

@@ -5,7 +5,7 @@
 
 use super::listener::{Listener, StreamItem, spawn_server};
 use super::router_barn::golden::Golden;
-use super::router_barn::{Barn, FixedClock};
+use super::router_barn::{Barn, clock};
 use super::table::Table;
 use axum::body::Body;
 use axum::http::Request;
@@ -56,7 +56,7 @@ async fn barn_with_ten() -> (Barn, SocketAddr) {
 async fn correct(barn: &Barn, key: &str, correction: Value) -> u64 {
     let order = json!({"author": "J. Doe", "reason": "seen", "idempotency_key": key, "correction": correction});
     let order: CorrectionOrder = serde_json::from_value(order).unwrap();
-    match barn.recorder.correct(order.checked("operator").unwrap(), FixedClock.read()).await.unwrap() {
+    match barn.recorder.correct(order.checked("operator").unwrap(), clock().read()).await.unwrap() {
         CorrectionReceipt::Kept { sequence } => sequence.0,
         other => panic!("{other:?}"),
     }
@@ -174,7 +174,7 @@ async fn the_office_sends_events_of_what_its_tables_show_although_its_log_is_ahe
 
 fn scan(n: u64) -> Incoming {
     let origin = Origin { channel: "gate".into(), reader_group: "main".into(), ..Origin::default() };
-    Incoming { raw: format!("hxb:LOT:LF{n}:UHF{n}").into_bytes(), origin, at: FixedClock.read() }
+    Incoming { raw: format!("hxb:LOT:LF{n}:UHF{n}").into_bytes(), origin, at: clock().read() }
 }
 
 /// Catches an event about a change that a power cut can still undo.
@@ -182,7 +182,7 @@ fn scan(n: u64) -> Incoming {
 async fn every_event_is_on_disk_before_it_is_sent_and_a_failed_commit_sends_none() {
     let disk = MemoryDisk::default();
     let open = |disk: &MemoryDisk| {
-        Store::open_source(disk, Rules::default(), FixedClock.read().in_boot(1), || StoreId([7; 16])).unwrap()
+        Store::open_source(disk, Rules::default(), clock().read().in_boot(1), || StoreId([7; 16])).unwrap()
     };
     let mut store = open(&disk);
     let shutdown = ShutdownTrigger::default();

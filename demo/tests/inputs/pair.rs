@@ -1,6 +1,6 @@
 //! A barn and an office in one thread; the source that the office follows can be made to lie.
 
-use super::router_barn::{Barn, FixedClock};
+use super::router_barn::{Barn, clock};
 use super::source::{Acknowledgments, Lie, Source};
 use herd::decide::Rules;
 use herd::query::TotalsView;
@@ -76,8 +76,7 @@ impl Pair {
         let source = Source::new(&self.barn, self.lie.subscribe(), Arc::new(survives), self.acknowledged.clone());
         let settings = FollowSettings { sync_interval: Duration::from_secs(10), seed: 1 };
         let (status, shutdown) = (self.status.clone(), self.shutdown.signal());
-        self.following =
-            tokio::spawn(follow::run(source, self.handle.clone(), settings, Arc::new(FixedClock), status, shutdown));
+        self.following = tokio::spawn(follow::run(source, self.handle.clone(), settings, clock(), status, shutdown));
     }
 
     /// Reads the whole copy, which must be readable at any time.

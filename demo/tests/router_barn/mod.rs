@@ -24,6 +24,7 @@ use herd::position::{Position, Sequence, StoreId};
 use herd::query::TotalsView;
 use herd::randomness::SeededRandomness;
 use herd::store::{Head, Incoming, LocalFile, MemoryDisk, Reader, Receipt, Store};
+use herd::testing::ManualClock;
 use http_body_util::BodyExt as _;
 use service::backup::BackupGauge;
 use service::door::certificate::Identity;
@@ -42,18 +43,9 @@ const STORE: StoreId = StoreId([7; 16]);
 /// Path of the ingest door.
 pub(crate) const RECEIVE: &str = "/api/lora/receive";
 
-/// A clock that always reads the same time.
-#[derive(Debug)]
-pub(crate) struct FixedClock;
-
-impl Clock for FixedClock {
-    fn read(&self) -> RawReading {
-        RawReading { received_at_us: WALL_US, synchronized: true, since_boot_ms: 1_000 }
-    }
-
-    fn boot_id(&self) -> String {
-        "boot".to_owned()
-    }
+/// Returns a clock that stands still.
+pub(crate) fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(RawReading { received_at_us: WALL_US, synchronized: true, since_boot_ms: 1_000 }))
 }
 
 /// The shipped router over a store in memory.
@@ -73,7 +65,7 @@ pub(crate) struct Barn {
 /// Returns a payload as a radio delivers it.
 fn incoming(payload: &str) -> Incoming {
     let origin = Origin { channel: "radio1".into(), reader_group: "main".into(), ..Origin::default() };
-    Incoming { raw: payload.as_bytes().to_vec(), origin, at: FixedClock.read() }
+    Incoming { raw: payload.as_bytes().to_vec(), origin, at: clock().read() }
 }
 
 /// Everything that a request can change.
@@ -99,7 +91,7 @@ impl Barn {
     }
 
     fn open(rules: Rules, code: Option<&PairingCode>) -> Self {
-        let store = Store::open_source(&MemoryDisk::default(), rules, FixedClock.read().in_boot(1), || STORE).unwrap();
+        let store = Store::open_source(&MemoryDisk::default(), rules, clock().read().in_boot(1), || STORE).unwrap();
         let reader = store.reader();
         let disk = DiskGauge::plenty();
         let (recorder, writing) =
@@ -108,7 +100,7 @@ impl Barn {
 
         let directory = tempfile::tempdir().unwrap();
         let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
-        let keys = Arc::new(KeyRing::load(local.clone(), Arc::new(FixedClock), SeededRandomness::new(1)).unwrap());
+        let keys = Arc::new(KeyRing::load(local.clone(), clock(), SeededRandomness::new(1)).unwrap());
         let key = |name, scope| keys.add(name, [scope].into()).unwrap().reveal().to_owned();
         let (ingest_key, sync_key) = (key("chute-1", Scope::Ingest), key("office", Scope::Sync));
         let read_key = key("screen", Scope::Read);
@@ -117,7 +109,7 @@ impl Barn {
         let ingest = Ingest {
             recorder: recorder.clone(),
             reader: reader.clone(),
-            clock: Arc::new(FixedClock),
+            clock: clock(),
             reader_group: "main".into(),
             lines: LineLimit::default(),
             shutdown: shutdown.signal(),
@@ -131,11 +123,10 @@ impl Barn {
             radios: Vec::new(),
             local: None,
             refusals: ReadRefusals::default(),
-            clock: ClockGauge::new(Arc::new(FixedClock)),
+            clock: ClockGauge::new(clock()),
             backup: BackupGauge::default(),
         };
-        let tokens =
-            TokenRing::load(local.clone(), keys.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap();
+        let tokens = TokenRing::load(local.clone(), keys.clone(), clock(), SeededRandomness::new(2)).unwrap();
         let tokens = Arc::new(tokens);
         let identity = Identity::load_or_generate(directory.path(), &[]).unwrap();
         let facts = service::door::pair::Source {
@@ -148,7 +139,7 @@ impl Barn {
         if let Some(code) = code {
             pairing_code::store(&local, code).unwrap();
         }
-        let pairing = CodePairing::load(local, keys.clone(), identity, facts, Arc::new(FixedClock)).unwrap();
+        let pairing = CodePairing::load(local, keys.clone(), identity, facts, clock()).unwrap();
         let pairing = Arc::new(pairing);
         let router = Routes {
             site: "north".to_owned(),

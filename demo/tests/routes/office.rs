@@ -4,7 +4,7 @@ use super::callers::{Caller, Permission};
 use super::keyless::check_keyless;
 use super::route_list::{ANY, Route, routes_of};
 use super::router_barn::golden::Golden;
-use super::router_barn::{Barn, FixedClock};
+use super::router_barn::{Barn, clock};
 use super::rows::{Row, assert_complete, for_programs, form, get, post};
 use super::server::ServerUnderTest;
 use axum::Router;
@@ -147,15 +147,14 @@ impl Yard {
         let line = service::door::pair::pair(&barn.keys, of_line, None).unwrap();
 
         let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
-        let keys = Arc::new(KeyRing::load(local.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap());
+        let keys = Arc::new(KeyRing::load(local.clone(), clock(), SeededRandomness::new(2)).unwrap());
         let settings = FollowSettings { sync_interval: Duration::from_secs(10), seed: 1 };
         let files = SiteFiles::new(local.clone(), directory.path());
-        let (sites, _failures) = Sites::start(files, settings, Arc::new(FixedClock)).await.unwrap();
+        let (sites, _failures) = Sites::start(files, settings, clock()).await.unwrap();
         sites.add(line, AddOptions::default()).await.unwrap();
-        let tokens =
-            TokenRing::load(local.clone(), keys.clone(), Arc::new(FixedClock), SeededRandomness::new(3)).unwrap();
+        let tokens = TokenRing::load(local.clone(), keys.clone(), clock(), SeededRandomness::new(3)).unwrap();
         let tokens = Arc::new(tokens);
-        let people = People::load(local.clone(), Arc::new(FixedClock), SeededRandomness::new(4)).unwrap();
+        let people = People::load(local.clone(), clock(), SeededRandomness::new(4)).unwrap();
         let people = Arc::new(people);
         let metrics = OfficeMetrics::new(sites.clone(), directory.path().into());
         let commands = Arc::new(Commands {
@@ -169,7 +168,7 @@ impl Yard {
         let router = mirror::run::router(
             &commands,
             metrics,
-            Arc::new(FixedClock),
+            clock(),
             Conventions { weight_unit: WeightUnit::Kg, zone: Zone::UTC },
             &tokens,
             &Browsers::new(people.clone(), 5000),

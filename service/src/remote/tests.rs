@@ -11,6 +11,7 @@ use herd::decide::Rules;
 use herd::fold::FOLD_VERSION;
 use herd::position::{Sequence, StoreId};
 use herd::store::{Incoming, MemoryDisk, Reader, Store};
+use herd::testing::ManualClock;
 use herd::wire::{BarnHead, HealthFinding};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -31,16 +32,8 @@ const PAYLOADS: [&str; 8] = [
     "hxb:B:L",
 ];
 
-struct StillClock;
-
-impl Clock for StillClock {
-    fn read(&self) -> RawReading {
-        RawReading { received_at_us: WALL_US, synchronized: true, since_boot_ms: 1_000 }
-    }
-
-    fn boot_id(&self) -> String {
-        "boot".to_owned()
-    }
+fn clock() -> ManualClock {
+    ManualClock::at(RawReading { received_at_us: WALL_US, synchronized: true, since_boot_ms: 1_000 })
 }
 
 /// A process that serves a store, if it has one.
@@ -94,7 +87,7 @@ impl RemoteApi for FakeProcess {
 }
 
 fn filled_store() -> Reader {
-    let at = StillClock.read();
+    let at = clock().read();
     let mut store =
         Store::open_source(&MemoryDisk::default(), Rules::default(), at.in_boot(1), || StoreId([7; 16])).unwrap();
     for payload in PAYLOADS {
@@ -152,7 +145,7 @@ fn office(reader: Result<Reader, NotServedError>, age_ms: Option<u64>) -> Router
 }
 
 fn routes(process: FakeProcess) -> Router {
-    with_fallbacks(router(Arc::new(process), Arc::new(StillClock)))
+    with_fallbacks(router(Arc::new(process), Arc::new(clock())))
 }
 
 async fn fetch(router: &Router, path_and_query: &str) -> (u16, Value) {

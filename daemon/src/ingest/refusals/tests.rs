@@ -1,7 +1,7 @@
 //! Refused reads as the door sees them.
 
 use super::*;
-use crate::test_world::ManualClock;
+use crate::test_world::clock;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use herd::randomness::SeededRandomness;
@@ -50,7 +50,7 @@ async fn each_refused_read_counts_under_the_code_of_its_answer() {
 async fn the_finding_names_the_key_of_a_sender_that_was_let_in() {
     let directory = tempfile::tempdir().unwrap();
     let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
-    let keys = KeyRing::load(local, Arc::<ManualClock>::default(), SeededRandomness::new(1)).unwrap();
+    let keys = KeyRing::load(local, Arc::new(clock()), SeededRandomness::new(1)).unwrap();
     let secret = keys.add("chute-2", [Scope::Ingest].into()).unwrap();
     let mut response = ApiError::bad_request("no valid JSON").into_response();
     response.extensions_mut().insert(Caller(keys.check(secret.reveal()).unwrap().into()));

@@ -53,7 +53,7 @@ async fn a_live_page_is_acknowledged_and_only_the_latest_change_has_just_been_re
     for n in 5..8 {
         barn.record(&format!("hxb:LOT1:LF{n}:UHF{n}"));
     }
-    followed.clock.0.store(START_US + 9, Ordering::SeqCst);
+    followed.clock.pass(Duration::from_micros(9));
     for (after, changes) in [(2, 1), (3, 2)] {
         end.send(to_blob(&page(&barn, after, changes, 5)));
         let acknowledged: Acknowledgment = from_blob(&end.next(BlobKind::Acknowledgment).await).unwrap();
@@ -104,7 +104,7 @@ async fn a_heartbeat_is_a_contact_if_it_agrees_and_ends_the_connection_if_it_can
     ] {
         let (mut followed, mut end) = live(&barn).await;
         end.heartbeat().await;
-        followed.clock.0.store(START_US + 9, Ordering::SeqCst);
+        followed.clock.pass(Duration::from_micros(9));
         let reported = BarnHead { head: Sequence(70), age_ms: Some(1), duplicates: 8 };
         end.send(to_blob(&Heartbeat::new(&at(position), reported)));
         if !goes_on {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use herd::clock::RawReading;
 use herd::position::{Position, Sequence};
 use herd::store::{MemoryDisk, Reader, Store};
-use herd::testing::TestBarn;
+use herd::testing::{ManualClock, TestBarn};
 use herd::wire::{BarnHead, MAX_PAGE_BYTES, Page, to_blob};
 use service::lifecycle::ShutdownTrigger;
 use service::sync::link::{LinkError, LinkResponse, LiveChannel, LiveResponse};
@@ -21,7 +21,6 @@ use service::sync::query::ChangesQuery;
 use service::sync::{OwnStore, serve};
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -33,20 +32,6 @@ const START_US: i64 = 1_768_500_000_000_000;
 const DUPLICATES: u64 = 3;
 /// Time by the paused clock after which something counts as not happening.
 const LIMIT: Duration = Duration::from_secs(3_600);
-
-/// An office's clock that the tests set.
-#[derive(Debug, Default)]
-pub(crate) struct WallClock(pub(crate) AtomicI64);
-
-impl Clock for WallClock {
-    fn read(&self) -> RawReading {
-        RawReading { received_at_us: self.0.load(Ordering::SeqCst), ..RawReading::default() }
-    }
-
-    fn boot_id(&self) -> String {
-        "one".to_owned()
-    }
-}
 
 /// A request of the follower, and the time at which it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,7 +151,7 @@ struct Followed {
     link: TestLink,
     ends: mpsc::UnboundedReceiver<BarnEnd>,
     copy: Reader,
-    clock: Arc<WallClock>,
+    clock: Arc<ManualClock>,
     status: watch::Receiver<FollowStatus>,
     shutdown: ShutdownTrigger,
     running: JoinHandle<FollowEnd>,
@@ -207,7 +192,7 @@ impl Followed {
         let (handle, writer) = split_writer(store);
         tokio::spawn(writer);
         let copy = handle.reader().clone();
-        let clock = Arc::new(WallClock(AtomicI64::new(START_US)));
+        let clock = Arc::new(ManualClock::at(RawReading { received_at_us: START_US, ..RawReading::default() }));
         let (status, published) = watch::channel(FollowStatus::default());
         let shutdown = ShutdownTrigger::default();
         let settings = FollowSettings { sync_interval, seed: 7 };

@@ -2,6 +2,7 @@
 
 use super::*;
 use service::sync::divergence::Divergence;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Returns an answer of which only a part arrived.
 #[expect(clippy::unnecessary_wraps, reason = "a link answers with errors, too")]
@@ -160,7 +161,7 @@ async fn the_waits_grow_with_each_failure_and_start_again_after_progress_alone()
 /// filled to its end.
 #[tokio::test(start_paused = true)]
 async fn without_room_nothing_is_asked_for_until_there_is_room_again() {
-    let (barn, has_room) = (barn(3), Arc::new(std::sync::atomic::AtomicBool::new(false)));
+    let (barn, has_room) = (barn(3), Arc::new(AtomicBool::new(false)));
     let (room, is_there) = (NoRoomError::Full { free_bytes: 5, needed_bytes: 7 }, has_room.clone());
     let room = Room::new(move || if is_there.load(Ordering::SeqCst) { Ok(()) } else { Err(room.clone()) });
     let mut followed = Followed::with(&barn, Vec::new(), Options { room, ..Options::default() });

@@ -1,7 +1,7 @@
 //! Forms for corrections, from the page that shows them to the order that the barn gets.
 
 use super::{
-    BROWSER, MAX_PAGE_BYTES, StoppedClock, TestOffice, TestResponse, at, conventions, filled_store, without_our_script,
+    BROWSER, MAX_PAGE_BYTES, TestOffice, TestResponse, at, clock, conventions, filled_store, without_our_script,
 };
 use crate::corrections::{BarnResponse, Orders};
 use crate::pages::{Browsers, correction_routes, router};
@@ -98,10 +98,10 @@ impl Office {
         store.correct(&request, at(APPLIED)).unwrap();
         let sites = Arc::new(TestOffice { store: Mutex::new(store), ..TestOffice::new(names) });
         let local = LocalFile::open_in(&MemoryDisk::default()).unwrap();
-        let people = Arc::new(People::load(local, Arc::new(StoppedClock), SeededRandomness::new(1)).unwrap());
+        let people = Arc::new(People::load(local, clock(), SeededRandomness::new(1)).unwrap());
         let barn = Arc::new(FakeBarn { answer, sent: Mutex::default(), reprocessed: Mutex::default() });
         let (of, by) = (sites.clone(), Browsers::new(people.clone(), 5000));
-        let forms = correction_routes(of, Arc::new(StoppedClock), conventions(WeightUnit::Kg), by, barn.clone());
+        let forms = correction_routes(of, clock(), conventions(WeightUnit::Kg), by, barn.clone());
         Self { sites, people, barn, forms }
     }
 
@@ -128,7 +128,7 @@ impl Office {
     /// Opens a page as the user of a session does.
     pub(super) async fn page(&self, path: &str, session: &str) -> String {
         let browsers = Browsers::new(self.people.clone(), 5000);
-        let pages = router(self.sites.clone(), Arc::new(StoppedClock), conventions(WeightUnit::Kg), &browsers);
+        let pages = router(self.sites.clone(), clock(), conventions(WeightUnit::Kg), &browsers);
         let user = self.people.session(session).unwrap();
         super::html_of(&pages.layer(Extension(user)), path).await
     }

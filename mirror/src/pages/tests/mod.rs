@@ -30,13 +30,14 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use herd::change::Origin;
-use herd::clock::{Clock, ClockReading, RawReading};
+use herd::clock::{ClockReading, RawReading};
 use herd::decide::Rules;
 use herd::fold::FOLD_VERSION;
 use herd::payload::WeightUnit;
 use herd::position::StoreId;
 use herd::randomness::SeededRandomness;
 use herd::store::{Incoming, LocalFile, MemoryDisk, Reader, Store};
+use herd::testing::ManualClock;
 use herd::wire::HealthFinding;
 use serde_json::Value;
 use service::lifecycle::{FreeDisk, Shutdown, ShutdownTrigger};
@@ -240,21 +241,13 @@ fn last_sync_time(site: &str) -> Option<i64> {
     }
 }
 
-/// Returns the time of the stopped clock, an hour after the first payload.
+/// Returns the time of [`clock`], an hour after the first payload.
 fn now_us() -> i64 {
     START_US + 3_600_000_000
 }
 
-struct StoppedClock;
-
-impl Clock for StoppedClock {
-    fn read(&self) -> RawReading {
-        RawReading { received_at_us: now_us(), synchronized: true, since_boot_ms: 0 }
-    }
-
-    fn boot_id(&self) -> String {
-        "one".to_owned()
-    }
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(RawReading { received_at_us: now_us(), synchronized: true, since_boot_ms: 0 }))
 }
 
 fn office_of(sites: &[&'static str], has_copy: bool) -> Router {
@@ -291,9 +284,9 @@ fn office_reading(office: TestOffice, conventions: Conventions) -> Router {
 /// Returns the pages of an office without users.
 fn pages_of(office: Arc<dyn Office>, conventions: Conventions) -> Router {
     let local = LocalFile::open_in(&MemoryDisk::default()).unwrap();
-    let people = People::load(local, Arc::new(StoppedClock), SeededRandomness::new(1)).unwrap();
+    let people = People::load(local, clock(), SeededRandomness::new(1)).unwrap();
     let browsers = Browsers::new(Arc::new(people), 5000);
-    router(office, Arc::new(StoppedClock), conventions, &browsers).merge(login_routes(browsers))
+    router(office, clock(), conventions, &browsers).merge(login_routes(browsers))
 }
 
 fn office() -> Router {

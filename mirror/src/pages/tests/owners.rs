@@ -1,6 +1,6 @@
 //! The forms by which owners pair barns and choose between copies. They run the commands of the control socket.
 
-use super::{BROWSER, MAX_PAGE_BYTES, StoppedClock, TestOffice, TestResponse, conventions, router};
+use super::{BROWSER, MAX_PAGE_BYTES, TestOffice, TestResponse, clock, conventions, router};
 use crate::control::{OfficeRequest, OfficeResponse, PairedResponse};
 use crate::pages::{Browsers, owner_routes};
 use crate::people::{People, Role};
@@ -32,7 +32,7 @@ struct Office {
 impl Office {
     fn of(sites: TestOffice) -> Self {
         let local = LocalFile::open_in(&MemoryDisk::default()).unwrap();
-        let people = Arc::new(People::load(local, Arc::new(StoppedClock), SeededRandomness::new(1)).unwrap());
+        let people = Arc::new(People::load(local, clock(), SeededRandomness::new(1)).unwrap());
         let (sites, asked) = (Arc::new(sites), Arc::new(Mutex::new(Vec::new())));
         let log = asked.clone();
         let commands = handler(move |request: OfficeRequest| {
@@ -40,8 +40,7 @@ impl Office {
             async move { answer(request) }
         });
         let browsers = Browsers::new(people.clone(), 5000);
-        let forms =
-            owner_routes(sites.clone(), Arc::new(StoppedClock), conventions(WeightUnit::Kg), browsers, commands);
+        let forms = owner_routes(sites.clone(), clock(), conventions(WeightUnit::Kg), browsers, commands);
         Self { sites, people, asked, forms }
     }
 
@@ -73,7 +72,7 @@ impl Office {
     /// Opens a page as the user of a session does.
     async fn page(&self, path: &str, session: &str) -> String {
         let browsers = Browsers::new(self.people.clone(), 5000);
-        let pages = router(self.sites.clone(), Arc::new(StoppedClock), conventions(WeightUnit::Kg), &browsers);
+        let pages = router(self.sites.clone(), clock(), conventions(WeightUnit::Kg), &browsers);
         super::html_of(&pages.layer(Extension(self.people.session(session).unwrap())), path).await
     }
 

@@ -9,7 +9,7 @@ async fn what_has_ended_is_swept_at_intervals_and_at_the_end() {
     let (office, _) = Office::with("Ana", Role::Viewer).await;
     let trigger = service::lifecycle::ShutdownTrigger::default();
     let keeper = tokio::spawn(office.people.clone().keep_swept(trigger.signal()));
-    office.wait(SESSION_LIFETIME);
+    office.clock.pass(SESSION_LIFETIME);
     tokio::time::sleep(Duration::from_secs(599)).await;
     assert_eq!(rows::<SessionRow>(&office, SESSIONS).len(), 1);
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -19,7 +19,7 @@ async fn what_has_ended_is_swept_at_intervals_and_at_the_end() {
     .await
     .unwrap();
     office.people.add(&name("Ben"), Role::Viewer).unwrap();
-    office.wait(LINK_LIFETIME);
+    office.clock.pass(LINK_LIFETIME);
     trigger.request();
     keeper.await.unwrap();
     assert_eq!(rows::<LinkRow>(&office, LINKS).len(), 0);

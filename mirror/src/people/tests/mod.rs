@@ -3,31 +3,13 @@
 mod limits;
 
 use super::*;
-use herd::clock::RawReading;
 use herd::randomness::SeededRandomness;
 use herd::store::MemoryDisk;
+use herd::testing::ManualClock;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicI64, Ordering};
 
 const PASSWORD: &str = "the gate is green";
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 20));
-
-#[derive(Default)]
-struct ManualClock {
-    wall_us: AtomicI64,
-    since_boot_us: AtomicI64,
-}
-
-impl Clock for ManualClock {
-    fn read(&self) -> RawReading {
-        let since_boot_ms = u64::try_from(self.since_boot_us.load(Ordering::SeqCst) / 1_000).unwrap();
-        RawReading { received_at_us: self.wall_us.load(Ordering::SeqCst), since_boot_ms, ..RawReading::default() }
-    }
-
-    fn boot_id(&self) -> String {
-        "one".to_owned()
-    }
-}
 
 /// An office's users on a disk in memory.
 struct Office {
@@ -58,15 +40,9 @@ impl Office {
         Self { people: load(&disk, &clock, starts + 1), disk, clock, starts: starts + 1 }
     }
 
-    fn wait(&self, time: Duration) {
-        let passed_us = i64::try_from(time.as_micros()).unwrap();
-        self.clock.wall_us.fetch_add(passed_us, Ordering::SeqCst);
-        self.clock.since_boot_us.fetch_add(passed_us, Ordering::SeqCst);
-    }
-
     /// Sets the wall clock to the beginning of all time.
     fn set_clock_back(&self) {
-        self.clock.wall_us.store(0, Ordering::SeqCst);
+        self.clock.change(|reading| reading.received_at_us = 0);
     }
 
     async fn choose(&self, code: &Secret, password: &str) -> Result<Secret, LoginError> {
@@ -179,10 +155,10 @@ async fn a_session_ends_with_its_log_out_its_user_and_its_password() {
 async fn sessions_and_links_end_after_their_time() {
     let (office, token) = Office::with("Ana", Role::Viewer).await;
     let code = office.people.add(&name("Ben"), Role::Viewer).unwrap();
-    office.wait(LINK_LIFETIME);
+    office.clock.pass(LINK_LIFETIME);
     assert!(matches!(office.choose(&code, PASSWORD).await, Err(LoginError::Link)));
     assert_eq!(office.role(&token), Some(Role::Viewer));
-    office.wait(SESSION_LIFETIME);
+    office.clock.pass(SESSION_LIFETIME);
     assert_eq!(office.role(&token), None);
 }
 
@@ -191,14 +167,14 @@ async fn sessions_and_links_end_after_their_time() {
 async fn a_clock_that_steps_back_revives_nothing_and_delays_no_end() {
     let (office, first) = Office::with("Ana", Role::Viewer).await;
     let link = office.people.add(&name("Ben"), Role::Viewer).unwrap();
-    office.wait(SESSION_LIFETIME);
+    office.clock.pass(SESSION_LIFETIME);
     assert_eq!((office.role(&first), office.people.invited(link.reveal())), (None, None));
     office.set_clock_back();
     assert_eq!((office.role(&first), office.people.invited(link.reveal())), (None, None));
     let second = office.log_in("ana", PASSWORD).await.unwrap();
-    office.wait(SESSION_LIFETIME / 2);
+    office.clock.pass(SESSION_LIFETIME / 2);
     assert_eq!(office.role(&second), Some(Role::Viewer));
-    office.wait(SESSION_LIFETIME / 2);
+    office.clock.pass(SESSION_LIFETIME / 2);
     assert_eq!(office.role(&second), None);
 }
 
@@ -207,7 +183,7 @@ async fn a_clock_that_steps_back_revives_nothing_and_delays_no_end() {
 async fn a_restart_with_a_clock_in_the_past_revives_nothing() {
     let (office, first) = Office::with("Ana", Role::Viewer).await;
     let link = office.people.add(&name("Ben"), Role::Viewer).unwrap();
-    office.wait(SESSION_LIFETIME);
+    office.clock.pass(SESSION_LIFETIME);
     office.people.sweep().unwrap();
     assert_eq!((rows::<SessionRow>(&office, SESSIONS).len(), rows::<LinkRow>(&office, LINKS).len()), (0, 0));
     let second = office.log_in("ana", PASSWORD).await.unwrap();
@@ -215,7 +191,7 @@ async fn a_restart_with_a_clock_in_the_past_revives_nothing() {
     let office = office.restart();
     assert_eq!((office.role(&first), office.people.invited(link.reveal())), (None, None));
     assert_eq!(office.role(&second), Some(Role::Viewer));
-    office.wait(SESSION_LIFETIME);
+    office.clock.pass(SESSION_LIFETIME);
     assert_eq!(office.role(&second), None);
 }
 
@@ -250,7 +226,7 @@ async fn an_invitation_that_is_over_does_not_keep_the_first_owner_out() {
     let office = Office::new();
     office.people.add(&name("Ana"), Role::Owner).unwrap();
     assert!(office.people.first_owner().unwrap().is_none());
-    office.wait(LINK_LIFETIME);
+    office.clock.pass(LINK_LIFETIME);
     assert!(office.people.first_owner().unwrap().is_some());
 }
 
@@ -260,7 +236,7 @@ async fn a_further_session_ends_the_oldest_of_its_user() {
     let mark = office.people.roll().user(&name("ana")).unwrap().password.mark();
     let mut tokens = vec![first];
     for _ in 0..MAX_SESSIONS_OF_USER {
-        office.wait(Duration::from_secs(1));
+        office.clock.pass(Duration::from_secs(1));
         tokens.push(office.people.begin_session(&name("ana"), &mark, PEER).unwrap());
     }
     let valid: Vec<_> = tokens.iter().map(|token| office.role(token).is_some()).collect();
@@ -293,7 +269,7 @@ async fn names_are_unique_and_only_a_renewal_voids_the_link_of_before() {
     assert_eq!(listed, [("Ana".to_owned(), false), ("Ben".to_owned(), true)]);
     assert_eq!(office.choose(&new, PASSWORD).await.map(|token| office.role(&token)).unwrap(), Some(Role::Viewer));
     let late = office.people.add(&name("Cleo"), Role::Viewer).unwrap();
-    office.wait(LINK_LIFETIME);
+    office.clock.pass(LINK_LIFETIME);
     office.people.add(&name("Cleo"), Role::Viewer).unwrap();
     assert!(office.people.invited(late.reveal()).is_none());
 }

@@ -2,35 +2,12 @@ use super::*;
 use crate::door::auth::{Access, Guard, require, require_any};
 use crate::door::keys::Scope;
 use axum::http::{Extensions, HeaderMap};
-use herd::clock::RawReading;
 use herd::randomness::SeededRandomness;
+use herd::testing::ManualClock;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-const DAY_MS: u64 = 86_400_000;
-
-/// A clock that only moves when a test moves it.
-#[derive(Debug, Default)]
-struct ManualClock {
-    boot: AtomicU64,
-    since_boot_ms: AtomicU64,
-}
-
-impl ManualClock {
-    fn advance(&self, ms: u64) {
-        self.since_boot_ms.fetch_add(ms, Ordering::Relaxed);
-    }
-}
-
-impl Clock for ManualClock {
-    fn read(&self) -> RawReading {
-        RawReading { since_boot_ms: self.since_boot_ms.load(Ordering::Relaxed), ..RawReading::default() }
-    }
-
-    fn boot_id(&self) -> String {
-        format!("boot {}", self.boot.load(Ordering::Relaxed))
-    }
-}
+const MILLISECOND: Duration = Duration::from_millis(1);
+const NEARLY_LIFETIME: Duration = TOKEN_LIFETIME.saturating_sub(MILLISECOND);
 
 /// A token ring in a directory of its own, with two keys.
 pub(in crate::door) struct Yard {
@@ -45,7 +22,7 @@ pub(in crate::door) struct Yard {
 
 pub(in crate::door) fn yard() -> Yard {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::default()));
-    clock.advance(DAY_MS / 2);
+    clock.pass(TOKEN_LIFETIME / 2);
     let tokens = Arc::new(ring(dir.path(), &clock, 1));
     let add = |name, scope| tokens.keys.add(name, [scope].into()).unwrap().reveal().to_owned();
     let (ingest, read) = (add("chute", Scope::Ingest), add("screen", Scope::Read));
@@ -98,13 +75,13 @@ fn a_token_ends_after_a_day_and_its_successor_lives_on() {
     let yard = yard();
     let first = yard.token(&yard.read);
     let accepted = yard.tokens.authenticate(&first).unwrap();
-    yard.clock.advance(DAY_MS - 1);
+    yard.clock.pass(NEARLY_LIFETIME);
     let next = yard.token(&first);
-    assert_eq!(yard.tokens.remaining(&accepted), Some(Duration::from_millis(1)));
-    yard.clock.advance(1);
+    assert_eq!(yard.tokens.remaining(&accepted), Some(MILLISECOND));
+    yard.clock.pass(MILLISECOND);
     assert!(yard.tokens.authenticate(&first).is_none() && !yard.tokens.is_valid(&accepted));
     assert_eq!(yard.tokens.authenticate(&next).unwrap().name, "screen");
-    yard.clock.advance(DAY_MS - 1);
+    yard.clock.pass(NEARLY_LIFETIME);
     assert!(yard.tokens.authenticate(&next).is_none());
 }
 
@@ -133,11 +110,11 @@ fn a_token_survives_a_restart_of_the_process_but_not_of_the_machine() {
     let token = yard.token(&yard.read);
     yard = yard.restart(2);
     assert_eq!(yard.tokens.authenticate(&token).unwrap().name, "screen");
-    yard.clock.advance(DAY_MS);
+    yard.clock.pass(TOKEN_LIFETIME);
     assert!(yard.tokens.authenticate(&token).is_none());
 
     let young = yard.token(&yard.read);
-    yard.clock.boot.fetch_add(1, Ordering::Relaxed);
+    yard.clock.restart();
     yard = yard.restart(3);
     assert!(yard.tokens.authenticate(&young).is_none());
     assert_eq!(yard.stored(), 0, "ended tokens are removed");
@@ -171,7 +148,7 @@ fn ended_tokens_are_removed_when_the_next_one_is_issued() {
     for _ in 0..3 {
         yard.token(&yard.read);
     }
-    yard.clock.advance(DAY_MS);
+    yard.clock.pass(TOKEN_LIFETIME);
     yard.token(&yard.ingest);
     assert_eq!(yard.stored(), 1);
 }
@@ -213,7 +190,7 @@ async fn access_ends_with_its_token() {
     let access = Access::new(yard.tokens.clone(), Arc::new(yard.tokens.authenticate(&token).unwrap()));
     let time_passes = async {
         tokio::time::sleep(TOKEN_LIFETIME / 2).await;
-        yard.clock.advance(DAY_MS);
+        yard.clock.pass(TOKEN_LIFETIME);
     };
     let both = async { tokio::join!(time_passes, access.ended()) };
     assert!(tokio::time::timeout(TOKEN_LIFETIME * 2, both).await.is_ok());

@@ -2,26 +2,13 @@
 
 use super::super::schedule::ClockTrust;
 use super::*;
+use herd::testing::ManualClock;
 use jiff::tz::TimeZone;
 
 const SITE: &str = "north";
 
-/// A clock that nobody has set, and which the test moves.
-struct ManualClock(Mutex<Duration>);
-
-impl Clock for ManualClock {
-    fn read(&self) -> RawReading {
-        let since_boot = *self.0.lock().unwrap();
-        RawReading { since_boot_ms: u64::try_from(since_boot.as_millis()).unwrap(), ..RawReading::default() }
-    }
-
-    fn boot_id(&self) -> String {
-        "boot".into()
-    }
-}
-
 fn states() -> (BackupStates, Arc<ManualClock>) {
-    let clock = Arc::new(ManualClock(Mutex::new(Duration::from_secs(1_000))));
+    let clock = Arc::new(ManualClock::at(RawReading { since_boot_ms: 1_000_000, ..RawReading::default() }));
     let states = BackupStates::new(clock.clone());
     states.enter(&[(SITE.to_owned(), StoreId([1; 16]))], Path::new("/stick"), 1_000_000);
     (states, clock)
@@ -50,14 +37,14 @@ fn the_time_until_a_retry_doubles_up_to_an_hour_but_a_missing_stick_is_looked_fo
         states.end_failed(SITE, &full(), None);
         let wait = states.wait(SITE, &schedule());
         waits.push(wait.as_secs());
-        *clock.0.lock().unwrap() += wait;
+        clock.pass(wait);
         assert_eq!(states.wait(SITE, &schedule()), Duration::ZERO);
     }
     assert_eq!(waits, [60, 120, 240, 480, 960, 1_920, 3_600, 3_600, 3_600]);
     states.end_failed(SITE, &NightlyError::Missing("/stick".into()), None);
     assert_eq!(states.wait(SITE, &schedule()), MISSING_RETRY);
     assert_eq!(states.wait("another", &schedule()), MAX_RETRY);
-    *clock.0.lock().unwrap() += MISSING_RETRY;
+    clock.pass(MISSING_RETRY);
     let time = VerifyTime::SinceBoot(states.now().since_boot_ms);
     states.end_verified(SITE, file(time));
     assert_eq!(states.wait(SITE, &schedule()), Duration::from_secs(24 * 3_600));
@@ -127,9 +114,9 @@ fn a_site_begins_anew_with_another_history_and_one_that_is_gone_is_forgotten() {
 #[test]
 fn a_backup_is_overdue_after_two_days_and_the_note_says_how_old_it_is() {
     let (states, clock) = states();
-    let start = *clock.0.lock().unwrap();
+    let start_ms = clock.read().since_boot_ms;
     let at = |age: Duration| {
-        *clock.0.lock().unwrap() = start + age;
+        clock.change(|reading| reading.since_boot_ms = start_ms + u64::try_from(age.as_millis()).unwrap());
         report(&states)
     };
     let (second, nearly) = (Duration::from_secs(1), Duration::from_secs(48 * 3_600 - 1));

@@ -10,11 +10,11 @@ use crate::backup::{FinishStep, open_backup};
 use crate::lifecycle::ShutdownTrigger;
 use herd::backup::BackupSummary;
 use herd::change::Origin;
-use herd::clock::{Clock, RawReading};
+use herd::clock::RawReading;
 use herd::decide::Rules;
 use herd::position::StoreId;
 use herd::store::{Directory, Incoming, LOG_FILE, Reader, Store};
-use herd::testing::TestBarn;
+use herd::testing::{ManualClock, TestBarn};
 use jiff::tz::TimeZone;
 use std::fs;
 use std::io;
@@ -27,19 +27,6 @@ use tempfile::TempDir;
 const HOUR: Duration = Duration::from_secs(3_600);
 /// 2026-01-15T10:00:00Z.
 const START_US: i64 = 1_768_471_200_000_000;
-
-/// A clock that a time server has set, and which the test moves.
-struct ManualClock(Mutex<RawReading>);
-
-impl Clock for ManualClock {
-    fn read(&self) -> RawReading {
-        *self.0.lock().unwrap()
-    }
-
-    fn boot_id(&self) -> String {
-        "boot".into()
-    }
-}
 
 type Fault = Box<dyn FnMut(NightlyStep) -> io::Result<()> + Send>;
 
@@ -70,7 +57,7 @@ impl World {
         let mut settings = BackupSettings { directory: Some(place.path().join("stick")), ..BackupSettings::default() };
         change(&mut settings);
         let now = RawReading { received_at_us: START_US, synchronized: true, since_boot_ms: 1_000 };
-        let clock = Arc::new(ManualClock(Mutex::new(now)));
+        let clock = Arc::new(ManualClock::at(now));
         let fault: Arc<Mutex<Fault>> = Arc::new(Mutex::new(Box::new(|_| Ok(()))));
         let (nightly, gauge) = start(&barn.reader(), &settings, &clock, &fault);
         Self { barn, clock, place, settings, fault, trigger: ShutdownTrigger::default(), nightly, gauge }
@@ -92,15 +79,9 @@ impl World {
         }
     }
 
-    fn pass(&self, time: Duration) {
-        let mut now = self.clock.0.lock().unwrap();
-        now.received_at_us += i64::try_from(time.as_micros()).unwrap();
-        now.since_boot_ms += u64::try_from(time.as_millis()).unwrap();
-    }
-
     /// Lets time pass, and the process look at the clock.
     async fn after(&mut self, time: Duration) -> BackupReport {
-        self.pass(time);
+        self.clock.pass(time);
         self.nightly.make_due(&self.trigger.signal()).await;
         self.gauge.report().unwrap()
     }
@@ -206,13 +187,13 @@ async fn a_log_that_did_not_grow_is_proved_again_and_written_again_only_if_its_f
 async fn a_restarted_process_knows_the_age_of_the_last_backup() {
     let mut world = World::new(3);
     world.after(Duration::ZERO).await;
-    world.pass(HOUR);
+    world.clock.pass(HOUR);
     world.restart();
     let report = world.after(Duration::ZERO).await;
     assert_eq!((report.verified, report.last.unwrap().age_s), (0, Some(3_600)));
 
     // The machine was off at 02:30; what was missed is made once it has settled.
-    world.pass(24 * HOUR);
+    world.clock.pass(24 * HOUR);
     world.restart();
     assert_eq!(world.after(Duration::ZERO).await.verified, 0);
     assert_eq!(world.after(HOUR / 10).await.verified, 1);
