@@ -270,4 +270,14 @@ mod tests {
         }
         assert_eq!(named("spidev0.0"), None);
     }
+
+    /// Catches a module without wired lines that cannot be used where the GPIO cannot.
+    #[test]
+    fn without_wired_lines_no_gpio_is_opened() {
+        let (gpio_chip, spi) = ("/nowhere".into(), "/dev/spidev0.0".into());
+        let pins = Pins { spi, spi_hz: 1, gpio_chip, reset_line: None, dio0_line: None };
+        let lines = Rppal::new(pins.clone()).take_lines().unwrap();
+        assert!(matches!(lines, (RppalReset(ResetKind::NotWired), RppalDio0(Dio0Kind::NotWired))), "{lines:?}");
+        assert!(Rppal::new(Pins { reset_line: Some(22), ..pins }).take_lines().is_err());
+    }
 }

@@ -66,4 +66,13 @@ mod tests {
         assert!(refused.contains("`pinctrl-bcm2711`") && refused.contains("pinctrl-rp1 (/dev/gpiochip0)"), "{refused}");
         assert!(choose("any", &[]).unwrap_err().to_string().contains("none that can be opened"));
     }
+
+    /// Catches a file that is offered as a chip by its name alone.
+    #[test]
+    fn what_only_has_the_name_of_a_chip_is_not_listed() {
+        let devices = tempfile::tempdir().unwrap();
+        std::fs::write(devices.path().join("gpiochip0"), "").unwrap();
+        assert_eq!(super::super::labeled_chips(devices.path()), []);
+        assert_eq!(super::super::labeled_chips(&devices.path().join("none")), []);
+    }
 }

@@ -67,12 +67,12 @@ pub fn find_gpio_chip(wanted: &Path) -> Result<PathBuf, BoardError> {
     if wanted.is_absolute() {
         return Ok(wanted.to_owned());
     }
-    labels::choose(&wanted.display().to_string(), &labeled_chips())
+    labels::choose(&wanted.display().to_string(), &labeled_chips(Path::new(DEVICES)))
 }
 
-/// Returns the GPIO chips that can be opened, in the order of their names.
-fn labeled_chips() -> Vec<(PathBuf, String)> {
-    let entries = std::fs::read_dir(DEVICES).into_iter().flatten().flatten();
+/// Returns the GPIO chips in a directory that can be opened, in the order of their names.
+fn labeled_chips(devices: &Path) -> Vec<(PathBuf, String)> {
+    let entries = std::fs::read_dir(devices).into_iter().flatten().flatten();
     let is_chip = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("gpiochip"));
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_chip).collect();
     paths.sort();
