@@ -83,6 +83,21 @@ async fn an_accepted_connection_counts_until_it_is_dropped_and_sends_at_once() {
     open().await.unwrap();
 }
 
+/// Catches a peer that waits for the end of an answer until the server lets the connection go.
+#[tokio::test]
+async fn the_end_of_an_answer_reaches_the_peer_of_a_connection_that_is_still_held() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let acceptor = ConnectionAcceptor { connections: Connections::default() };
+    let mut held = acceptor.admit(listener.accept().await.unwrap().0).unwrap();
+    held.write_all(b"that is all").await.unwrap();
+    held.shutdown().await.unwrap();
+    let mut heard = String::new();
+    let reading = tokio::time::timeout(TIMEOUT, peer.read_to_string(&mut heard)).await;
+    assert!(reading.is_ok_and(|read| read.is_ok()) && heard == "that is all", "{heard}");
+    drop(held);
+}
+
 /// Catches a peer that holds a connection for as long as it wants without ever showing a key.
 #[tokio::test]
 async fn an_idle_connection_without_a_key_is_closed_and_one_with_a_key_or_a_request_is_not() {
