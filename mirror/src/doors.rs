@@ -217,12 +217,16 @@ mod tests {
     use herd::randomness::SeededRandomness;
     use herd::store::LocalFile;
     use std::net::SocketAddr;
+    use std::sync::Mutex;
 
     /// Pages behind their guard, with a program's key and a user's session.
     struct Door {
         _directory: tempfile::TempDir,
         pages: Router,
+        /// The checks that came with requests for a stream.
+        streams: Arc<Mutex<Vec<StillAllowed>>>,
         people: Arc<People>,
+        keys: Arc<KeyRing>,
         key: String,
         session: String,
     }
@@ -239,7 +243,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
         let clock = Arc::new(SystemClock::default());
-        let keys = KeyRing::load(local.clone(), clock.clone(), SeededRandomness::new(1)).unwrap();
+        let keys = Arc::new(KeyRing::load(local.clone(), clock.clone(), SeededRandomness::new(1)).unwrap());
         let key = keys.add("program", [Scope::Read].into()).unwrap().reveal().to_owned();
         let people = Arc::new(People::load(local, clock, SeededRandomness::new(2)).unwrap());
         let code = people.add(&"Ana".parse().unwrap(), Role::Viewer).unwrap();
@@ -247,9 +251,12 @@ mod tests {
         let session = people.clone().choose(code.reveal(), "", "the gate is green".to_owned(), peer).await.unwrap();
         let shown =
             async |user: Option<Extension<LoggedIn>>| user.map_or("page".to_owned(), |user| user.0.name.to_string());
-        let pages = Router::new().route("/", get(shown)).fallback(async || "nothing here");
-        let pages = guarded_pages(pages, Arc::new(keys), Browsers::new(people.clone(), 5000));
-        Door { _directory: directory, pages, people, key, session: session.reveal().to_owned() }
+        let streams = Arc::new(Mutex::new(Vec::new()));
+        let opened = streams.clone();
+        let stream = async move |allowed: Extension<StillAllowed>| opened.lock().unwrap().push(allowed.0);
+        let pages = Router::new().route("/", get(shown)).route(STREAM, get(stream)).fallback(async || "nothing here");
+        let pages = guarded_pages(pages, keys.clone(), Browsers::new(people.clone(), 5000));
+        Door { _directory: directory, pages, streams, people, keys, key, session: session.reveal().to_owned() }
     }
 
     async fn get_page(pages: &Router, peer: &str, path: &str, with: With<'_>) -> (u16, String) {
@@ -270,6 +277,8 @@ mod tests {
     }
 
     const ELSEWHERE: &str = "192.168.1.5:9";
+    /// Path of a stream.
+    const STREAM: &str = "/sites/north/office/live";
 
     #[tokio::test]
     async fn pages_need_a_key_or_a_session_also_on_this_machine_and_without_users() {
@@ -295,6 +304,21 @@ mod tests {
         for token in [session.as_str(), key, "", "x"] {
             assert_eq!(get_page(pages, ELSEWHERE, "/", With::Session(token)).await.0, 401);
         }
+    }
+
+    /// Catches a page that goes on live for whoever was shut out, and one that ends for whoever was not.
+    #[tokio::test]
+    async fn a_stream_is_allowed_until_its_key_or_session_ends() {
+        let Door { pages, streams, people, keys, key, session, .. } = &door().await;
+        for with in [With::Key(key), With::Session(session)] {
+            assert_eq!(get_page(pages, ELSEWHERE, STREAM, with).await.0, 200);
+        }
+        let allowed = || streams.lock().unwrap().iter().map(StillAllowed::holds).collect::<Vec<_>>();
+        assert_eq!(allowed(), [true, true]);
+        keys.revoke("program").unwrap();
+        assert_eq!(allowed(), [false, true]);
+        people.log_out(session).unwrap();
+        assert_eq!(allowed(), [false, false]);
     }
 
     #[tokio::test]

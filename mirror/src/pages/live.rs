@@ -56,6 +56,10 @@ impl StillAllowed {
     pub(crate) fn new(is_allowed: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(is_allowed))
     }
+
+    pub(crate) fn holds(&self) -> bool {
+        (self.0)()
+    }
 }
 
 /// Returns whether a path is that of a stream, whose access has to be checked while it is open.
@@ -192,7 +196,7 @@ impl Stream {
 
     /// Reads what the line shows now, on a blocking thread.
     async fn look(&self) -> Result<Look, End> {
-        if self.allowed.as_ref().is_some_and(|allowed| !(allowed.0)()) {
+        if self.allowed.as_ref().is_some_and(|allowed| !allowed.holds()) {
             return Err(End::LoggedOut);
         }
         let status = self.pages.office.status(&self.site).ok_or(End::SiteRemoved)?;
