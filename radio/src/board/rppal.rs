@@ -278,6 +278,8 @@ mod tests {
         let pins = Pins { spi, spi_hz: 1, gpio_chip, reset_line: None, dio0_line: None };
         let lines = Rppal::new(pins.clone()).take_lines().unwrap();
         assert!(matches!(lines, (RppalReset(ResetKind::NotWired), RppalDio0(Dio0Kind::NotWired))), "{lines:?}");
-        assert!(Rppal::new(Pins { reset_line: Some(22), ..pins }).take_lines().is_err());
+        if mapped_registers().is_none() {
+            assert!(Rppal::new(Pins { reset_line: Some(22), ..pins }).take_lines().is_err());
+        }
     }
 }

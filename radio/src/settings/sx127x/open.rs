@@ -80,6 +80,7 @@ impl Sx127xSettings {
 mod tests {
     use super::*;
     use crate::lora::Region;
+    use crate::settings::LineSetting;
 
     /// Catches a transmitter that is set up although `transmit` is off, or with a power that the chip does not have.
     #[test]
@@ -95,5 +96,24 @@ mod tests {
         assert_eq!(lawful.chip().unwrap().transmit, Some(TransmitSettings { power_dbm: 14 }));
         let unsupported = Sx127xSettings { power_dbm: 18, ..lawful };
         assert_eq!(unsupported.chip().unwrap_err().key, "power_dbm");
+    }
+
+    /// Catches a device that is not looked at, and a chip that is needed although no line is wired.
+    #[test]
+    fn the_bus_and_the_chip_of_wired_lines_are_opened_for_a_look() {
+        let devices = tempfile::tempdir().unwrap();
+        let [spi, gpio_chip] = ["spidev0.0", "gpiochip0"].map(|name| devices.path().join(name));
+        let settings = Sx127xSettings { board: BoardKind::Linux, spi, gpio_chip, ..Sx127xSettings::default() };
+        let looked = |settings: &Sx127xSettings| -> Vec<_> {
+            settings.check_devices().into_iter().map(|(what, path, opened)| (what, path, opened.is_ok())).collect()
+        };
+        let (bus, lines) = (settings.spi.clone(), settings.gpio_chip.clone());
+        assert_eq!(looked(&settings), [("bus", bus.clone(), false), ("lines", lines.clone(), false)]);
+        std::fs::write(&bus, "").unwrap();
+        assert_eq!(looked(&settings), [("bus", bus.clone(), true), ("lines", lines.clone(), false)]);
+        std::fs::write(&lines, "").unwrap();
+        assert_eq!(looked(&settings), [("bus", bus.clone(), true), ("lines", lines, true)]);
+        let (reset_line, dio0_line) = (LineSetting::None, LineSetting::None);
+        assert_eq!(looked(&Sx127xSettings { reset_line, dio0_line, ..settings }), [("bus", bus, true)]);
     }
 }

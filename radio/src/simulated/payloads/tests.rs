@@ -155,6 +155,18 @@ fn runs_with_different_seeds_share_no_tag_lid_event_or_batch() {
     assert_eq!(one.intersection(&two).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
+/// Catches animals that leave while others of their pen are still worked.
+#[test]
+fn the_ramp_opens_after_the_last_animal_of_a_pen_has_been_worked() {
+    let (mut run, heads) = (payloads(SEED), 60);
+    let visits: Vec<_> = (0..heads).flat_map(|n| run.visits_of(0, n, heads)).collect();
+    let leaves = |visit: &&Visit| matches!(visit.station, Station::Ramp);
+    let is_worked = |visit: &&Visit| !matches!(visit.station, Station::Ramp | Station::Garbled);
+    let opened = visits.iter().filter(leaves).map(|visit| visit.turn).min().unwrap();
+    let worked = visits.iter().filter(is_worked).map(|visit| visit.turn).max().unwrap();
+    assert!(worked < opened, "{worked} {opened}");
+}
+
 #[test]
 fn pens_have_50_to_200_animals() {
     let mut run = payloads(SEED);
