@@ -106,6 +106,7 @@ mod tests {
         }
         begin_era(&world, 3).await;
         free.store(0, Ordering::Relaxed);
+        // Longer than the gauge remembers what it measured.
         tokio::time::sleep(Duration::from_secs(2)).await;
         let moving = tokio::spawn(move_into_eras(world.recorder.clone(), world.clock.clone(), shutdown.signal()));
         tokio::time::sleep(RETRY_AFTER / 2).await;
@@ -114,7 +115,7 @@ mod tests {
         tokio::time::sleep(RETRY_AFTER).await;
         assert_eq!(current_era(&world), (2, true));
         begin_era(&world, 5).await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::time::sleep(RETRY_AFTER / 2).await;
         assert_eq!(current_era(&world), (3, true));
         shutdown.request();
         moving.await.unwrap();

@@ -347,9 +347,9 @@ mod tests {
         }
     }
 
-    /// Catches an office that is called healthy although it follows a barn no more, and one that is called ill because a barn is away.
+    /// Catches an office that is called healthy although it no longer follows a barn, or unhealthy because a barn is away.
     #[tokio::test]
-    async fn an_office_is_unhealthy_once_it_has_stopped_to_follow_a_barn() {
+    async fn an_office_is_unhealthy_once_it_has_stopped_following_a_barn() {
         let directory = tempfile::tempdir().unwrap();
         let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
         let clock = Arc::new(SystemClock::default());

@@ -249,7 +249,11 @@ pub fn router(
 
 /// Returns host and port under which browsers open the pages: this machine's name, unless it listens to itself only.
 pub(crate) fn pages_address(listen: SocketAddr) -> String {
-    let host = if listen.ip().is_loopback() { None } else { host_name() };
+    pages_address_of(host_name(), listen)
+}
+
+fn pages_address_of(host: Option<String>, listen: SocketAddr) -> String {
+    let host = host.filter(|_| !listen.ip().is_loopback());
     format!("{}:{}", host.as_deref().unwrap_or("localhost"), listen.port())
 }
 
@@ -276,10 +280,15 @@ mod tests {
     /// Catches a link that opens on no other machine, and one to a name at which this office does not listen.
     #[test]
     fn links_have_the_name_of_the_machine_unless_it_listens_to_itself_only() {
-        let at = |listen: &str| pages_address(listen.parse().unwrap());
-        assert_eq!([at("127.0.0.1:5000"), at("[::1]:5001")], ["localhost:5000", "localhost:5001"]);
-        let machine = host_name().unwrap_or_else(|| "localhost".to_owned());
-        assert_eq!(at("0.0.0.0:5000"), format!("{machine}:5000"));
+        let at = |host: Option<&str>, listen: &str| pages_address_of(host.map(str::to_owned), listen.parse().unwrap());
+        for (host, listen, address) in [
+            (Some("office"), "0.0.0.0:5000", "office:5000"),
+            (Some("office"), "127.0.0.1:5000", "localhost:5000"),
+            (Some("office"), "[::1]:5001", "localhost:5001"),
+            (None, "0.0.0.0:5000", "localhost:5000"),
+        ] {
+            assert_eq!(at(host, listen), address);
+        }
     }
 
     /// Catches a name that a barn refuses, and two offices that a barn cannot tell apart.

@@ -224,8 +224,12 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 impl Cli {
     /// Returns true if the settings may be others than those that the service reads.
     fn names_settings(&self) -> bool {
+        self.names_settings_among(environment().map(|(name, _)| name))
+    }
+
+    fn names_settings_among(&self, mut variables: impl Iterator<Item = String>) -> bool {
         let file = self.config.as_deref().is_some_and(|file| file != Path::new(DEFAULT_FILE));
-        file || !self.flags.layer().is_empty() || environment().any(|(name, _)| is_variable(&name))
+        file || !self.flags.layer().is_empty() || variables.any(|name| is_variable(&name))
     }
 
     fn settings(&self) -> Result<Settings, BarnSettingsError> {

@@ -213,8 +213,12 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 impl Cli {
     /// Returns true if the settings may be others than those that the service reads.
     fn names_settings(&self) -> bool {
+        self.names_settings_among(environment().map(|(name, _)| name))
+    }
+
+    fn names_settings_among(&self, mut variables: impl Iterator<Item = String>) -> bool {
         let file = self.config.as_deref().is_some_and(|file| file != Path::new(DEFAULT_PATH));
-        file || !self.flags.layer().is_empty() || environment().any(|(name, _)| is_variable(&name))
+        file || !self.flags.layer().is_empty() || variables.any(|name| is_variable(&name))
     }
 
     fn settings(&self) -> Result<Settings, SettingsError> {
@@ -233,13 +237,19 @@ mod tests {
 
     /// Catches a check of other settings than those that the operator has named.
     #[test]
-    fn other_settings_than_those_of_the_service_are_known_by_their_flags() {
-        let names = |args: &[&str]| {
-            Cli::try_parse_from([&["herdlinx-mirror"], args, &["check"]].concat()).unwrap().names_settings()
+    fn other_settings_than_those_of_the_service_are_known_by_flags_and_variables() {
+        let names = |args: &[&str], variable: &str| {
+            let cli = Cli::try_parse_from([&["herdlinx-mirror"], args, &["check"]].concat()).unwrap();
+            cli.names_settings_among([variable.into()].into_iter())
         };
-        assert!(names(&["--config", "mirror.toml"]) && names(&["--listen", "127.0.0.1:1"]));
-        if !environment().any(|(name, _)| is_variable(&name)) {
-            assert!(!names(&[]) && !names(&["--config", DEFAULT_PATH]));
+        for (args, variable, names_others) in [
+            (&["--config", "mirror.toml"][..], "HOME", true),
+            (&["--listen", "127.0.0.1:1"], "HOME", true),
+            (&[], "HERDLINX_MIRROR_LISTEN", true),
+            (&[], "HOME", false),
+            (&["--config", DEFAULT_PATH], "HOME", false),
+        ] {
+            assert_eq!(names(args, variable), names_others, "{args:?} {variable}");
         }
     }
 

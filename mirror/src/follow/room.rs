@@ -55,8 +55,7 @@ impl Room {
     pub fn of_directory(path: PathBuf) -> Self {
         Self::new(move || {
             let disk = free_disk(&path).map_err(|error| NoRoomError::Unknown(error.to_string()))?;
-            let (free_bytes, needed_bytes) = (disk.free_bytes, min_free_bytes(disk.total_bytes));
-            if free_bytes < needed_bytes { Err(NoRoomError::Full { free_bytes, needed_bytes }) } else { Ok(()) }
+            require(min_free_bytes(disk.total_bytes), disk.free_bytes)
         })
     }
 
@@ -64,6 +63,10 @@ impl Room {
     pub fn check(&self) -> Result<(), NoRoomError> {
         (self.0)()
     }
+}
+
+fn require(needed_bytes: u64, free_bytes: u64) -> Result<(), NoRoomError> {
+    if free_bytes < needed_bytes { Err(NoRoomError::Full { free_bytes, needed_bytes }) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -75,10 +78,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let gone = Room::of_directory(directory.path().join("gone")).check().unwrap_err();
         assert!(gone.to_string().contains("gone") && gone.to_string().contains("state_dir"), "{gone}");
-        let disk = free_disk(directory.path()).unwrap();
-        let has_room = disk.free_bytes >= min_free_bytes(disk.total_bytes);
-        assert_eq!(Room::of_directory(directory.path().to_owned()).check().is_ok(), has_room);
-        let full = NoRoomError::Full { free_bytes: 5, needed_bytes: 7 }.to_string();
-        assert!(full.contains("5 bytes free") && full.contains("needs 7"), "{full}");
+        assert_eq!(require(7, 7), Ok(()));
+        let full = require(7, 6).unwrap_err().to_string();
+        assert!(full.contains("6 bytes free") && full.contains("needs 7"), "{full}");
     }
 }

@@ -5,6 +5,7 @@
 use axum::Router;
 use axum::serve::Listener;
 use futures::StreamExt as _;
+use herd::wire::blob_kind;
 use std::future::pending;
 use std::io;
 use tokio::io::{DuplexStream, duplex};
@@ -43,12 +44,15 @@ pub(crate) async fn open_socket(routes: Router, path_and_query: &str) -> ClientS
     client_async(format!("ws://barn{path_and_query}"), client).await.unwrap().0
 }
 
-/// Returns the next message as a short text: a text message as it is, `ping`, `blob`, or `close CODE REASON`.
+/// Returns the next message as a short text: a text message as it is, the kind of a blob, `ping`, `pong`, or `close` with its code
+/// and reason if it has them.
 pub(crate) async fn next_text(socket: &mut ClientSocket) -> String {
     match socket.next().await {
         Some(Ok(Message::Text(text))) => text.to_string(),
-        Some(Ok(Message::Binary(_))) => "blob".to_owned(),
+        Some(Ok(Message::Binary(blob))) => format!("{:?}", blob_kind(&blob).unwrap()),
         Some(Ok(Message::Ping(_))) => "ping".to_owned(),
+        Some(Ok(Message::Pong(_))) => "pong".to_owned(),
+        Some(Ok(Message::Close(None))) => "close".to_owned(),
         Some(Ok(Message::Close(Some(frame)))) => format!("close {} {}", u16::from(frame.code), frame.reason),
         other => format!("{other:?}"),
     }

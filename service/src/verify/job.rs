@@ -41,7 +41,7 @@ impl VerifyJobs {
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, VerifyState>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, VerifyState>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

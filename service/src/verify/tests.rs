@@ -53,6 +53,11 @@ fn a_process_verifies_each_store_once_at_a_time_and_keeps_the_result() {
     let report = crate::harness::wait_until_blocking("the verification", finished).unwrap();
     assert!(report.sound && report.lines[0].starts_with("the log holds 2 changes"), "{report:?}");
     assert_eq!(jobs.state("south"), None);
+
+    let running = VerifyState::Running("the log".to_owned());
+    jobs.lock().insert("south".to_owned(), running.clone());
+    jobs.start("south", barn.reader()).unwrap();
+    assert_eq!(jobs.state("south"), Some(running), "no second run");
 }
 
 /// Catches a command that prints no finding, or whose exit code says something else than its lines.

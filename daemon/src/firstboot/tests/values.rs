@@ -72,6 +72,11 @@ fn an_empty_key_or_code_of_a_first_card_is_a_mistake() {
         assert!(result.contains(&format!("line 3: `{key}` is empty, and there is no earlier one")), "{result}");
         assert!(result.contains("Office:      not set\r\n"), "{result}");
     }
+}
+
+/// Catches a result that tells of the first mistake only.
+#[test]
+fn the_result_counts_the_mistakes() {
     let world = World::with_file("time_zone = 'denver'\n[wifi]\ncountry = 'XQ'\nnetwork = 'Barn'\n");
     world.boot().unwrap_err();
     assert!(world.result().contains("herdlinx.toml has 2 mistakes."), "{}", world.result());

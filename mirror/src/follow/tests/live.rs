@@ -263,7 +263,18 @@ async fn a_refused_live_connection_is_tried_again_unless_the_histories_differ() 
     assert_eq!((followed.status().refused_by, followed.status().failed_syncs), (Some(held), 2));
 }
 
-/// Catches a follower that waits, fetches or listens on after the process was told to stop, and one that goes on without a writer.
+/// Catches a follower that goes on although nothing that it fetches is written any more.
+#[tokio::test(start_paused = true)]
+async fn a_follower_ends_with_its_writer() {
+    let mut barn = barn(2);
+    let (mut followed, end) = live(&barn).await;
+    followed.writer.abort();
+    barn.record("hxb:LOT1:LF9:UHF9");
+    end.send(to_blob(&page(&barn, 2, 1, 3)));
+    assert_eq!(followed.ended().await, FollowEnd::WriterEnded);
+}
+
+/// Catches a follower that waits, fetches or listens on after a shutdown was requested.
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_ends_the_follower_wherever_it_is() {
     let barn = barn(2);

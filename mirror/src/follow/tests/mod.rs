@@ -12,7 +12,7 @@ use axum::http::{Request, Uri};
 use bytes::Bytes;
 use herd::clock::RawReading;
 use herd::position::{Position, Sequence};
-use herd::store::{MemoryDisk, Reader, Store};
+use herd::store::{MemoryDisk, Reader, Store, StoreError};
 use herd::testing::{ManualClock, TestBarn};
 use herd::wire::{BarnHead, MAX_PAGE_BYTES, Page, to_blob};
 use service::lifecycle::ShutdownTrigger;
@@ -154,6 +154,7 @@ struct Followed {
     clock: Arc<ManualClock>,
     status: watch::Receiver<FollowStatus>,
     shutdown: ShutdownTrigger,
+    writer: JoinHandle<Result<(), StoreError>>,
     running: JoinHandle<FollowEnd>,
 }
 
@@ -190,7 +191,7 @@ impl Followed {
         let (link, ends) = TestLink::new(barn);
         link.answers.lock().unwrap().extend(answers);
         let (handle, writer) = split_writer(store);
-        tokio::spawn(writer);
+        let writer = tokio::spawn(writer);
         let copy = handle.reader().clone();
         let clock = Arc::new(ManualClock::at(RawReading { received_at_us: START_US, ..RawReading::default() }));
         let (status, published) = watch::channel(FollowStatus::default());
@@ -198,7 +199,7 @@ impl Followed {
         let settings = FollowSettings { sync_interval, seed: 7 };
         let follower = run(link.clone(), handle.with_room(room), settings, clock.clone(), status, shutdown.signal());
         let running = tokio::spawn(follower);
-        Self { link, ends, copy, clock, status: published, shutdown, running }
+        Self { link, ends, copy, clock, status: published, shutdown, writer, running }
     }
 
     /// Waits until the status is as wanted, and returns it.

@@ -15,9 +15,9 @@ fn admitted() -> AdmittedConnection {
     Connections::default().admit(IpAddr::V4(Ipv4Addr::new(192, 168, 1, 7))).unwrap()
 }
 
-/// Catches a limit that was changed by mistake: their sum is what the server may cost.
+/// Catches a limit that was changed by mistake. Their sum is the memory that the server may take.
 #[test]
-fn a_peer_has_half_of_the_room_of_all() {
+fn a_peer_has_half_of_the_room_and_a_queue_of_its_own() {
     let AdmittedConnection { connection, .. } = &admitted();
     let free = |room: &Room| {
         let Room { answers, bodies, sockets, reads, readers } = room;
