@@ -105,7 +105,7 @@ fn reprocess_body(receipt: &ReprocessReceipt) -> Value {
         "processed": accepted.len(),
         "accepted": accepted,
         "next": next,
-        "message": format!("{judged} rejected payloads were judged anew, {} are events now", accepted.len()),
+        "message": format!("{judged} rejected payloads were reprocessed, {} are events now", accepted.len()),
     })
 }
 

@@ -132,7 +132,7 @@ mod tests {
 
     /// Catches a model that ends with a NUL, which cuts the report, and an empty file that counts as an answer.
     #[test]
-    fn texts_of_the_system_lose_their_ends_and_empty_ones_are_none() {
+    fn system_texts_are_trimmed_and_empty_ones_are_none() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("model");
         assert_eq!(read_text(&path), None);

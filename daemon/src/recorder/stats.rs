@@ -183,7 +183,7 @@ mod tests {
 
     /// Catches a count that is given up after a failed write, and one that is written again and again.
     #[test]
-    fn a_count_stays_to_be_written_until_it_is() {
+    fn a_count_stays_dirty_until_it_is_written() {
         let stats = BTreeMap::from([("gate".to_owned(), DuplicateStats { count: 3, ..DuplicateStats::default() })]);
         let good = LocalFile::open_in(&MemoryDisk::default()).unwrap();
         let failing = LocalFile::closed("local.redb", "a page is missing");

@@ -19,7 +19,7 @@ fn empty() -> Catalog {
 
 /// Catches a map that grows without being counted, or that is counted as something else.
 #[test]
-fn what_few_animals_have_is_counted_to_the_byte() {
+fn entries_of_maps_are_counted_to_the_byte() {
     let tag = OtherTag { kind: TagKind::Lf, state: TagState::Past, tag: Packed::default() };
     let label = BatchLabel { number: 1, is_barn: true };
     let map = |entries: usize| entries * MAP_ENTRY_BYTES;

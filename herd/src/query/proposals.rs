@@ -171,7 +171,7 @@ impl Extent {
             0 => String::new(),
             events => format!(" and counts {at_least}{} as of new lids", counted(events, "event", "events")),
         };
-        format!("judges {at_least}{rejected} anew{events}; {}", self.effect_on_animals())
+        format!("reprocesses {at_least}{rejected}{events}; {}", self.effect_on_animals())
     }
 
     fn effect_on_animals(&self) -> String {
@@ -218,25 +218,25 @@ mod tests {
             Extent { rejected, events, animals, is_cut }.sentence()
         };
         let cases = [
-            (sentence(1, 0, &[], false), "judges 1 rejected payload anew; no older animal loses anything"),
+            (sentence(1, 0, &[], false), "reprocesses 1 rejected payload; no older animal loses anything"),
             (
                 sentence(5, 1, &[3], false),
-                "judges 5 rejected payloads anew and counts 1 event as of new lids; animal 3, which took some of these, \
+                "reprocesses 5 rejected payloads and counts 1 event as of new lids; animal 3, which took some of these, \
                  goes back to what it had before",
             ),
             (
                 sentence(2, 2, &[3, 40], true),
-                "judges at least 2 rejected payloads anew and counts at least 2 events as of new lids; animals 3 and 40, \
+                "reprocesses at least 2 rejected payloads and counts at least 2 events as of new lids; animals 3 and 40, \
                  which took some of these, go back to what they had before",
             ),
             (
                 sentence(2, 0, &[1, 2, 3, 4, 5], false),
-                "judges 2 rejected payloads anew; animals 1, 2, 3, 4 and 5, which took some of these, go back to what \
+                "reprocesses 2 rejected payloads; animals 1, 2, 3, 4 and 5, which took some of these, go back to what \
                  they had before",
             ),
             (
                 sentence(2, 0, &[1, 2, 3, 4, 5, 6, 7], false),
-                "judges 2 rejected payloads anew; animals 1, 2, 3, 4, 5 and 2 more, which took some of these, go back to \
+                "reprocesses 2 rejected payloads; animals 1, 2, 3, 4, 5 and 2 more, which took some of these, go back to \
                  what they had before",
             ),
         ];

@@ -171,7 +171,7 @@ mod tests {
 
     /// Catches a bad block that costs the sound ones beside it, or that is not counted.
     #[test]
-    fn of_what_a_medium_does_not_return_a_page_is_zeros_and_counted() {
+    fn an_unreadable_page_is_zeroed_and_counted() {
         let page = PAGE_BYTES as u64;
         for (bad, lost) in
             [(0, 0..4_096), (4_095, 0..4_096), (4_096, 4_096..8_192), (2 * page + 99, 8_192..8_292), (9_999, 0..0)]

@@ -148,9 +148,9 @@ fn a_proposal_reads_a_thousand_changes_and_says_if_there_are_more() {
         proposals[0].text.rsplit(" on ").next().unwrap().to_owned()
     };
     assert_eq!(world.store.head().position.sequence, Sequence(1_002));
-    assert!(text(&world).starts_with("judges 1000 rejected payloads anew; "), "{}", text(&world));
+    assert!(text(&world).starts_with("reprocesses 1000 rejected payloads; "), "{}", text(&world));
     world.rejects("noise");
-    assert!(text(&world).starts_with("judges at least 1000 rejected payloads anew; "), "{}", text(&world));
+    assert!(text(&world).starts_with("reprocesses at least 1000 rejected payloads; "), "{}", text(&world));
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn five_collisions_propose_a_new_era_in_which_every_id_is_free() {
     assert_eq!((proposed[0].reader_group.as_str(), proposed[0].reader_era, proposed[0].collisions), ("main", 1, 5));
     assert_eq!((proposed[0].first, proposed[0].last), (Sequence(3), Sequence(7)));
     let effect = |world: &World| proposals(world)[0].text.rsplit(" on ").next().unwrap().to_owned();
-    assert_eq!(effect(&world), "judges 5 rejected payloads anew; no older animal loses anything");
+    assert_eq!(effect(&world), "reprocesses 5 rejected payloads; no older animal loses anything");
     // An event of the first animal, one of an animal that came since, a short form, and payloads of other readers.
     world.keeps("event:hxbchi000002|weight:300|lid:1");
     world.keeps("event:hxbchi000003|weight:300|lid:2");
@@ -178,7 +178,7 @@ fn five_collisions_propose_a_new_era_in_which_every_id_is_free() {
     }
     assert_eq!(
         effect(&world),
-        "judges 5 rejected payloads anew and counts 2 events as of new lids; animal 2, which took some of these, goes back \
+        "reprocesses 5 rejected payloads and counts 2 events as of new lids; animal 2, which took some of these, goes back \
          to what it had before"
     );
     assert_eq!(

@@ -325,7 +325,7 @@ fn a_correction_is_made_once_under_its_key_and_another_under_it_is_refused() {
 
 /// Catches a reprocessing that passes payloads over between two calls, or that never ends.
 #[test]
-fn rejected_payloads_are_judged_in_pieces() {
+fn rejected_payloads_are_reprocessed_in_pages() {
     let mut world = World::new();
     for n in 0..3 {
         world.rejects(&format!("no event {n}"));

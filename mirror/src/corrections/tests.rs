@@ -392,7 +392,7 @@ async fn orders_over_the_limit_are_busy() {
     assert_eq!((answer.status, answer.error().as_str()), (503, "busy"));
 }
 
-/// Catches a form whose order does not reach the barn as it is, and payloads that are judged again from another place on.
+/// Catches a form whose order does not reach the barn as it is, and payloads that are reprocessed from another change on.
 #[tokio::test]
 async fn the_forms_of_users_reach_the_barn() {
     let (identity, log) = (Identity::self_signed(KeyPair::generate().unwrap()), RequestLog::default());

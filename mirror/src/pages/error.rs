@@ -104,7 +104,7 @@ mod tests {
 
     /// Catches an error page that a browser never fetches again although it will do, and one that it fetches for ever.
     #[test]
-    fn only_what_may_pass_is_worth_a_retry() {
+    fn only_temporary_errors_ask_for_a_retry() {
         let building = NoCatalogError::Building { percent: 7 };
         let many = NoCatalogError::Failed(CatalogError::TooManyAnimals { max: 8 });
         for (error, status, code, refresh) in [

@@ -263,7 +263,7 @@ mod tests {
 
     /// Catches an office that tells those behind it a head of the barn that it has not heard, or tells it as new.
     #[tokio::test(start_paused = true)]
-    async fn what_is_passed_on_of_the_barn_has_its_age() {
+    async fn the_forwarded_report_of_the_barn_has_its_age() {
         let barn = TestBarn::with_payloads(&["hxb:A:LF1:UHF1"]);
         let (status, receiver) = watch::channel(FollowStatus::default());
         let site = SiteView::new("north".parse().unwrap(), receiver);

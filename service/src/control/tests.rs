@@ -206,7 +206,7 @@ async fn a_request_of_64_kib_and_a_response_of_1_mib_are_the_longest() {
 
 /// Catches a script that takes a stuck process, or one of another version, for one that does not run.
 #[tokio::test]
-async fn a_process_that_answers_nothing_or_something_else_is_there_and_no_peer() {
+async fn a_silent_or_foreign_process_has_the_exit_code_of_no_peer() {
     use crate::lifecycle::Exit;
     for (answer, is_silent) in [("", true), ("hello\n", false), ("{\"ok\":7}\n", false)] {
         let dir = tempfile::tempdir().unwrap();

@@ -109,7 +109,7 @@ fn another_branch_leaves_no_gap() {
 
 /// Catches a page that counts although its changes do not lead to where it says, or cannot be changes of a log.
 #[test]
-fn a_page_that_no_writer_makes_is_none() {
+fn a_page_that_no_writer_makes_is_ignored() {
     let branch = Branch::new("a", 0, 10);
     let after = branch.position(4, 1);
     let run = |after, changes: &[&[u8]]| ChangeRun::following(after, changes.iter().copied().collect());

@@ -95,7 +95,7 @@ impl Bytes for Scratched {
 }
 
 #[test]
-fn what_neither_medium_returns_is_counted_together() {
+fn unreadable_bytes_of_both_files_add_up() {
     let yard = Yard::with(60);
     let copy = Scratched(yard.content(LOG_FILE));
     assert!(yard.disk.fail_reads(LOG_FILE));

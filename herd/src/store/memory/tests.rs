@@ -93,7 +93,7 @@ fn a_sync_that_fails_leaves_a_cache_that_lies_until_it_is_dropped() {
 }
 
 #[test]
-fn other_faults_are_of_one_file_and_as_long_as_it_is_open() {
+fn other_faults_end_when_their_file_is_closed() {
     let (disk, file) = disk_with(10);
     assert!(disk.keep_length("file"));
     assert_eq!(file.set_len(11).unwrap_err().kind(), io::ErrorKind::StorageFull);

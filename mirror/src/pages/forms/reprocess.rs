@@ -37,7 +37,7 @@ const PATH: &str = "/payloads/reprocess";
 const LIST_PATH: &str = "/payloads?status=error";
 const OPERATORS: Senders = Senders {
     least: Role::Operator,
-    role: "only operators and owners of this office have rejected reads judged again; an owner can make you one",
+    role: "only operators and owners of this office reprocess rejected reads; an owner can make you one",
     key: "an API key does not open forms; programs reprocess at the barn, with POST /api/lora/process",
 };
 
@@ -73,7 +73,7 @@ struct SentForm {
 /// Outcome of reprocessing, as the barn responds. See `POST /api/lora/process`.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Outcome {
-    /// Number of payloads that were judged again.
+    /// Number of payloads that were reprocessed.
     judged: u64,
     /// Those that are events now.
     accepted: Vec<u64>,

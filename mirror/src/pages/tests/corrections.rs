@@ -230,7 +230,7 @@ async fn a_proposed_reader_era_explains_what_to_do() {
     let office = office_with(store, &["barn"], true);
     let page = html_of(&office, "/status").await;
     let command = "<code>herdlinxd correct --author NAME --reason WHY new_reader_era --group main --from 3</code>";
-    let effect = "a new reader era from payload 3 on judges 5 rejected payloads anew; no older animal loses anything";
+    let effect = "a new reader era from payload 3 on reprocesses 5 rejected payloads; no older animal loses anything";
     assert_contains(
         &page,
         &["Start a new reader era?", "readers main reused 5 event ids", effect, command, "href=\"/payloads/7\""],

@@ -39,7 +39,7 @@ async fn the_answer_has_the_barns_figures_the_new_events_and_a_form_for_the_rest
     let response = office.send_own(PATH, &[("after", "0")], &session).await;
     assert_eq!(response.status, StatusCode::OK);
     for shown in [
-        "3 rejected payloads were judged again",
+        "3 rejected payloads were reprocessed",
         "2 are events now",
         "href=\"/payloads/4\"",
         "href=\"/payloads/12\"",

@@ -125,7 +125,7 @@ fn a_complete_copy_that_cannot_be_opened_is_called_unreadable() {
 /// Catches a site that goes on without any copy as if one were open, and a shutdown that goes on with the copy that was open by
 /// then.
 #[test]
-fn a_copy_is_done_without_only_if_another_one_is_open_and_nobody_broke_the_opening_off() {
+fn a_damaged_copy_is_skipped_only_if_another_opens_and_nobody_cancels() {
     let yard = Yard::without_copy();
     yard.damage(yard.old_copy());
     assert!(matches!(yard.open().0, Err(OpenError::Store(_))), "its only copy is damaged");

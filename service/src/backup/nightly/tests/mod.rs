@@ -215,7 +215,7 @@ async fn as_many_are_kept_as_the_settings_say() {
 
 /// Catches a process that makes no backups although it has a directory for them, and one that goes on after its end.
 #[tokio::test]
-async fn the_part_makes_what_is_due_until_the_shutdown() {
+async fn nightly_backups_run_until_the_shutdown() {
     let World { nightly, gauge, trigger, place, .. } = World::new(3);
     let part = tokio::spawn(nightly.run(trigger.signal()));
     let verified = async || gauge.report().filter(|report| report.verified == 1);
