@@ -128,7 +128,7 @@ pub enum OfficeResponse {
         copy: String,
     },
     /// To [`OfficeRequest::CancelResync`].
-    CopyDiscarded {
+    CopyCanceled {
         /// Directory that the copy was in.
         copy: String,
     },

@@ -13,7 +13,8 @@
 //! one until the swap after it, and then only one that the new copy holds, or that was given back to the barn, is removed. The
 //! file `given-back` in its directory says that, and where the barn was then: a barn may lose again what it was given, so the
 //! copy stays until the current one has come past that position. An unfinished copy may be the only one that holds the last
-//! reads of a barn that was lost in the meantime; it stays in the same way.
+//! reads of a barn that was lost in the meantime. When another copy takes its place, or when it is canceled, it is set aside by the
+//! file `set-aside`: it stays in the same way, and is not continued.
 
 use herd::position::Position;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,10 @@ const NEXT_CURRENT: &str = "current-new";
 const GIVEN_BACK: &str = "given-back";
 /// New file that is renamed over [`GIVEN_BACK`].
 const NEXT_GIVEN_BACK: &str = "given-back-new";
+/// File in an unfinished copy that is kept for what it holds, and not continued.
+const SET_ASIDE: &str = "set-aside";
+/// File in a copy by which a person has decided that it replaces a shown one that has diverged from the barn.
+const DECIDED: &str = "decided";
 /// Prefix of a copy's directory name.
 const PREFIX: &str = "copy-";
 /// Mode of the directories. Copies hold owners and weights of animals, so only the user of the process may read them.
@@ -147,19 +152,19 @@ impl Copies {
         }
     }
 
-    /// Returns the newest unfinished copy, which was being built when the process last ended.
+    /// Returns the newest unfinished copy that is not set aside. It was being built when the process last ended.
     pub fn unfinished(&self) -> Result<Option<CopyNumber>, CopiesError> {
         let current = self.current()?;
-        Ok(self.all()?.into_iter().max().filter(|newest| Some(*newest) > current))
+        Ok(self.all()?.into_iter().filter(|copy| Some(*copy) > current && !self.is_set_aside(*copy)).max())
     }
 
-    /// Creates a new copy. Only the newest unfinished one is continued, so those before it are removed, unless `is_spent` says
-    /// that somebody may need one.
+    /// Creates a new copy. The unfinished ones before it are removed if `is_spent` says that nobody needs them, and set aside
+    /// otherwise.
     pub fn begin(&self, is_spent: impl Fn(CopyNumber) -> bool) -> Result<CopyNumber, CopiesError> {
         let current = self.current()?;
         let all = self.all()?;
-        for unfinished in all.iter().filter(|copy| Some(**copy) > current && is_spent(**copy)) {
-            self.remove(*unfinished)?;
+        for unfinished in all.iter().filter(|copy| Some(**copy) > current) {
+            self.abandon(*unfinished, &is_spent)?;
         }
         let next = CopyNumber(all.into_iter().max().map_or(0, |newest| newest.0).saturating_add(1));
         let path = self.path(next);
@@ -197,12 +202,34 @@ impl Copies {
         Ok(previous)
     }
 
-    /// Returns the complete copies, the oldest first.
-    pub fn complete(&self) -> Result<Vec<CopyNumber>, CopiesError> {
+    /// Returns the copies that are not being built, the oldest first: the complete ones, and those that are set aside.
+    pub fn kept(&self) -> Result<Vec<CopyNumber>, CopiesError> {
         let current = self.current()?;
-        let mut complete: Vec<_> = self.all()?.into_iter().filter(|copy| Some(*copy) <= current).collect();
-        complete.sort_unstable();
-        Ok(complete)
+        let is_kept = |copy: &CopyNumber| Some(*copy) <= current || self.is_set_aside(*copy);
+        let mut kept: Vec<_> = self.all()?.into_iter().filter(is_kept).collect();
+        kept.sort_unstable();
+        Ok(kept)
+    }
+
+    /// Notes that a person has decided for this copy: it replaces a shown one that has diverged from the barn.
+    pub fn mark_decided(&self, copy: CopyNumber) -> Result<(), CopiesError> {
+        self.mark(copy, DECIDED)
+    }
+
+    /// Returns true if a person has decided for this copy.
+    pub fn is_decided(&self, copy: CopyNumber) -> bool {
+        self.path(copy).join(DECIDED).exists()
+    }
+
+    fn is_set_aside(&self, copy: CopyNumber) -> bool {
+        self.path(copy).join(SET_ASIDE).exists()
+    }
+
+    /// Adds an empty file to a copy.
+    fn mark(&self, copy: CopyNumber, name: &str) -> Result<(), CopiesError> {
+        let path = self.path(copy).join(name);
+        fs::File::create(&path).and_then(|file| file.sync_all()).map_err(file_error("create", &path))?;
+        sync_directory(&self.path(copy))
     }
 
     /// Returns the note that a copy was given back to the barn. An unreadable one counts as none.
@@ -225,15 +252,24 @@ impl Copies {
         sync_directory(&directory)
     }
 
-    /// Removes the newest unfinished copy, and returns which one it was. A copy that is the only one stays.
-    pub fn discard(&self) -> Result<CopyNumber, CopiesError> {
+    /// Cancels the newest unfinished copy, and returns which one it was. A copy that is the only one is not canceled.
+    pub fn cancel(&self, is_spent: impl Fn(CopyNumber) -> bool) -> Result<CopyNumber, CopiesError> {
         let unfinished = self.unfinished()?.ok_or(CopiesError::NothingUnfinished)?;
         if self.current()?.is_none() {
             return Err(CopiesError::OnlyCopy(unfinished));
         }
-        self.remove(unfinished)?;
-        self.sync()?;
+        self.abandon(unfinished, is_spent)?;
         Ok(unfinished)
+    }
+
+    /// Removes an unfinished copy if `is_spent` says that nobody needs it, and sets it aside otherwise.
+    pub fn abandon(&self, copy: CopyNumber, is_spent: impl Fn(CopyNumber) -> bool) -> Result<(), CopiesError> {
+        if !is_spent(copy) {
+            tracing::info!(%copy, "the unfinished copy is set aside: only it holds some of its changes");
+            return self.mark(copy, SET_ASIDE);
+        }
+        self.remove(copy)?;
+        self.sync()
     }
 
     fn all(&self) -> Result<Vec<CopyNumber>, CopiesError> {
@@ -268,156 +304,4 @@ pub(crate) fn file_error(action: &'static str, path: &Path) -> impl FnOnce(io::E
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fresh() -> (tempfile::TempDir, Copies) {
-        let directory = tempfile::tempdir().unwrap();
-        let copies = Copies::open(directory.path().join("sites/barn")).unwrap();
-        (directory, copies)
-    }
-
-    #[test]
-    fn the_first_copy_becomes_current_only_once_it_is_finished() {
-        let (_directory, copies) = fresh();
-        assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (None, None));
-        let first = copies.begin(|_| true).unwrap();
-        assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (None, Some(first)));
-        assert_eq!(copies.finish(first, |_| true).unwrap(), None);
-        assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (Some(first), None));
-    }
-
-    #[test]
-    fn the_previous_copy_is_kept_until_the_next_swap() {
-        let (_directory, copies) = fresh();
-        let mut finished = Vec::new();
-        for _ in 0..3 {
-            let copy = copies.begin(|_| true).unwrap();
-            fs::write(copies.path(copy).join("log.redb"), b"x").unwrap();
-            copies.finish(copy, |_| true).unwrap();
-            finished.push(copy);
-        }
-        assert_eq!(copies.current().unwrap(), Some(finished[2]));
-        assert!(copies.path(finished[1]).is_dir() && !copies.path(finished[0]).exists());
-    }
-
-    /// Catches the third resync that removes what only the office holds, and a note that outlives its copy.
-    #[test]
-    fn a_copy_that_nobody_else_holds_survives_any_number_of_swaps_until_it_is_given_back() {
-        let (_directory, copies) = fresh();
-        let first = copies.begin(|_| true).unwrap();
-        copies.finish(first, |_| true).unwrap();
-        let is_spent = |copies: &Copies| {
-            let copies = copies.clone();
-            move |copy| copy != first || copies.given_back(copy).unwrap().is_some()
-        };
-        for _ in 0..4 {
-            let copy = copies.begin(|_| true).unwrap();
-            copies.finish(copy, is_spent(&copies)).unwrap();
-            assert!(copies.path(first).is_dir());
-        }
-        let complete = copies.complete().unwrap();
-        assert_eq!((complete.len(), complete[0]), (3, first));
-        let end = herd::testing::TestBarn::default().reader().head().position;
-        let given = GivenBack { end, barn: end };
-        copies.mark_given_back(first, &given).unwrap();
-        assert_eq!(copies.given_back(first).unwrap(), Some(given));
-        let copy = copies.begin(|_| true).unwrap();
-        copies.finish(copy, is_spent(&copies)).unwrap();
-        assert!(!copies.path(first).exists());
-    }
-
-    #[test]
-    fn a_new_copy_removes_unfinished_ones_that_nobody_needs_and_never_the_current_one() {
-        let (_directory, copies) = fresh();
-        let first = copies.begin(|_| true).unwrap();
-        copies.finish(first, |_| true).unwrap();
-        let needed = copies.begin(|_| true).unwrap();
-        let unfinished = copies.begin(|copy| copy != needed).unwrap();
-        let next = copies.begin(|copy| copy != needed).unwrap();
-        assert!(copies.path(needed).is_dir());
-        assert!(next > unfinished && !copies.path(unfinished).exists() && copies.path(first).is_dir());
-        assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (Some(first), Some(next)));
-    }
-
-    /// Catches a canceled resync that removes a complete copy, or the only one.
-    #[test]
-    fn only_an_unfinished_copy_beside_a_complete_one_is_discarded() {
-        let (_directory, copies) = fresh();
-        assert!(matches!(copies.discard(), Err(CopiesError::NothingUnfinished)));
-        let first = copies.begin(|_| true).unwrap();
-        assert!(matches!(copies.discard(), Err(CopiesError::OnlyCopy(copy)) if copy == first));
-        copies.finish(first, |_| true).unwrap();
-        assert!(matches!(copies.discard(), Err(CopiesError::NothingUnfinished)));
-        let second = copies.begin(|_| true).unwrap();
-        assert_eq!(copies.discard().unwrap(), second);
-        assert!(copies.path(first).is_dir() && !copies.path(second).exists());
-        assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (Some(first), None));
-    }
-
-    /// Catches a refusal of the files that passes for a copy without a note, and a note that nobody can read that protects a copy
-    /// from a second gift.
-    #[test]
-    fn a_note_that_does_not_read_is_none_and_one_that_cannot_be_read_is_an_error() {
-        let (_directory, copies) = fresh();
-        let copy = copies.begin(|_| true).unwrap();
-        assert_eq!(copies.given_back(copy).unwrap(), None);
-        let note = copies.path(copy).join(GIVEN_BACK);
-        fs::write(&note, b"{").unwrap();
-        assert_eq!(copies.given_back(copy).unwrap(), None);
-        fs::remove_file(&note).unwrap();
-        fs::create_dir(&note).unwrap();
-        let failed = copies.given_back(copy).unwrap_err();
-        assert!(failed.to_string().starts_with("cannot read ") && !failed.is_refusal(), "{failed}");
-    }
-
-    /// Catches weights and owners that every user of the machine can read.
-    #[test]
-    fn only_the_owner_can_open_the_directories() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let (directory, copies) = fresh();
-        let copy = copies.path(copies.begin(|_| true).unwrap());
-        for path in [&directory.path().join("sites"), &copies.directory, &copy] {
-            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700, "{}", path.display());
-        }
-    }
-
-    /// Catches an operator's mistake that is told as a failure of the disk, and the other way round.
-    #[test]
-    fn a_refusal_is_no_failure_of_the_files() {
-        let (_directory, copies) = fresh();
-        assert!(copies.discard().unwrap_err().is_refusal());
-        copies.begin(|_| true).unwrap();
-        assert!(copies.discard().unwrap_err().is_refusal());
-        let invalid = CopiesError::InvalidCurrent { path: "current".into(), target: "x".into() };
-        assert!(!invalid.is_refusal() && !file_error("read", Path::new("x"))(io::ErrorKind::Other.into()).is_refusal());
-    }
-
-    #[test]
-    fn a_swap_interrupted_before_the_rename_can_be_repeated() {
-        let (_directory, copies) = fresh();
-        let first = copies.begin(|_| true).unwrap();
-        symlink("copy-1", copies.directory.join(NEXT_CURRENT)).unwrap();
-        copies.finish(first, |_| true).unwrap();
-        assert_eq!(copies.current().unwrap(), Some(first));
-    }
-
-    #[test]
-    fn a_current_link_that_names_no_copy_is_an_error() {
-        let (_directory, copies) = fresh();
-        let copy = copies.begin(|_| true).unwrap();
-        fs::create_dir(copies.directory.join("copy-0")).unwrap();
-        fs::create_dir(copies.directory.join("copy-01")).unwrap();
-        let link = copies.directory.join(CURRENT);
-        for target in ["copy-9", "../other/copy-1", "copy-01", "copy-0", "copy-+1", "/"] {
-            symlink(target, &link).unwrap();
-            assert!(matches!(copies.current(), Err(CopiesError::InvalidCurrent { .. })), "{target}");
-            fs::remove_file(&link).unwrap();
-        }
-        assert_eq!(copies.all().unwrap(), [copy], "other directories are no copies");
-        fs::write(&link, "copy-1").unwrap();
-        let failed = copies.current().unwrap_err();
-        assert!(failed.to_string().starts_with("cannot read the link "), "{failed}");
-        assert!(copies.complete().is_err() && copies.finish(copy, |_| true).is_err());
-    }
-}
+mod tests;

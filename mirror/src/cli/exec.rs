@@ -105,10 +105,10 @@ impl Cli {
             }
             Command::Resync { site, cancel: true } => {
                 let request = OfficeRequest::CancelResync { site: site.clone() };
-                let OfficeResponse::CopyDiscarded { copy } = send(&settings, &request)? else {
+                let OfficeResponse::CopyCanceled { copy } = send(&settings, &request)? else {
                     return Err(unexpected());
                 };
-                writeln!(out, "Discarded {copy} of `{site}`; the current copy goes on.")?;
+                writeln!(out, "Canceled {copy} of `{site}`; the current copy goes on.")?;
             }
             Command::Resync { site, cancel: false } => {
                 let request = OfficeRequest::Resync { site: site.clone() };

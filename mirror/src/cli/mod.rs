@@ -161,7 +161,7 @@ enum Command {
     Resync {
         /// Name of the barn at this office
         site: String,
-        /// Discard the new copy instead, and keep the current one
+        /// Cancel the new copy instead, and keep the current one
         #[arg(long)]
         cancel: bool,
     },

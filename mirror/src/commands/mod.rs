@@ -76,7 +76,7 @@ impl Commands {
                 Ok(OfficeResponse::CopyStarted { copy: self.sites.resync(site).await?.to_string() })
             }
             OfficeRequest::CancelResync { site } => {
-                Ok(OfficeResponse::CopyDiscarded { copy: self.sites.cancel_resync(site).await?.to_string() })
+                Ok(OfficeResponse::CopyCanceled { copy: self.sites.cancel_resync(site).await?.to_string() })
             }
             OfficeRequest::Verify { site, start } => self.verify(&site, start).map(OfficeResponse::Verify),
             OfficeRequest::Backup { site, part, only_here } => self.backup(site, part, only_here).await,
@@ -210,7 +210,7 @@ pub fn respond_from_files(
             OfficeResponse::CopyStarted { copy: files.begin_copy(&site).map_err(direct)?.to_string() }
         }
         OfficeRequest::CancelResync { site } => {
-            OfficeResponse::CopyDiscarded { copy: files.discard_copy(&site).map_err(direct)?.to_string() }
+            OfficeResponse::CopyCanceled { copy: files.cancel_copy(&site).map_err(direct)?.to_string() }
         }
         OfficeRequest::Verify { site, .. } => {
             let site = files.find(&site).map_err(direct)?;

@@ -155,6 +155,19 @@ pub struct HeldCopies {
 }
 
 impl HeldCopies {
+    /// Opens the current copy of a site that no process follows. One that cannot be opened compares with no other. Blocks the
+    /// thread.
+    pub fn of_files(copies: Copies) -> Self {
+        let held = Self { copies, shown: None };
+        let current = held.copies.current().ok().flatten();
+        let shown = current.and_then(|copy| {
+            let opened =
+                held.open(copy).inspect_err(|error| tracing::warn!(%copy, %error, "cannot open the current copy"));
+            opened.ok()
+        });
+        Self { shown, ..held }
+    }
+
     /// Returns the place to begin at.
     pub fn begin(&self) -> Result<Option<GiveBackCursor>, CopiesError> {
         let stage = GiveBackStage::Mend { before: Sequence(u64::MAX) };
@@ -163,7 +176,7 @@ impl HeldCopies {
 
     /// Returns the first copy that may hold what the barn lacks, after `after`.
     pub fn first_open(&self, after: Option<CopyNumber>) -> Result<Option<GiveBackCursor>, CopiesError> {
-        for copy in self.copies.complete()?.into_iter().filter(|copy| Some(*copy) > after) {
+        for copy in self.copies.kept()?.into_iter().filter(|copy| Some(*copy) > after) {
             if !self.is_given_back(copy)? {
                 return Ok(Some(GiveBackCursor { copy, stage: GiveBackStage::Begin }));
             }
@@ -189,7 +202,7 @@ impl HeldCopies {
     /// served one.
     pub fn open_only_here(&self) -> Result<Reader, GiveBackError> {
         let current = self.copies.current()?;
-        for copy in self.copies.complete()?.into_iter().rev().filter(|copy| Some(*copy) != current) {
+        for copy in self.copies.kept()?.into_iter().rev().filter(|copy| Some(*copy) != current) {
             if self.is_given_back(copy)? {
                 continue;
             }
@@ -215,7 +228,7 @@ impl HeldCopies {
     /// another part of this process that reads one of them, and blocks the thread.
     pub fn count_only_here(&self) -> Option<u64> {
         let current = self.copies.current().ok()?;
-        let kept = self.copies.complete().ok()?.into_iter().filter(|copy| Some(*copy) != current);
+        let kept = self.copies.kept().ok()?.into_iter().filter(|copy| Some(*copy) != current);
         let counted = kept.map(|copy| {
             once_unlocked(|| self.only_in(copy))
                 .inspect_err(|error| tracing::warn!(%copy, %error, "cannot compare a kept copy"))
@@ -229,8 +242,8 @@ impl HeldCopies {
         if self.is_given_back(copy)? {
             return Ok(0);
         }
-        let shown = self.shown.as_ref().ok_or(GiveBackError::Moved)?;
         let Some(log) = LogSurvey::of(&Directory::new(self.copies.path(copy))?)? else { return Ok(0) };
+        let shown = self.shown.as_ref().ok_or(GiveBackError::Moved)?;
         let end = log.end().sequence.0;
         // All up to one of them are in both.
         let (mut held, mut lacking) = (0, end + 1);

@@ -4,6 +4,7 @@ use super::name::SiteName;
 use super::prepared::{PreparedError, PreparedSite, PreparedSites};
 use super::register::{AddOptions, PairingReceipt, Register, Site, SitesError};
 use crate::copies::{Copies, CopiesError, CopyNumber, file_error, sync_directory};
+use crate::give_back::HeldCopies;
 use crate::link::Address;
 use herd::clock::iso_utc;
 use herd::pairing::{Fingerprint, Pairing, PairingCode};
@@ -117,13 +118,17 @@ impl SiteFiles {
     /// Starts a new copy of a site beside the current one.
     pub fn begin_copy(&self, name: &str) -> Result<CopyNumber, SiteFilesError> {
         let site = self.find(name)?;
-        Ok(self.copies(&site.name)?.begin(|_| false)?)
+        let copies = self.copies(&site.name)?;
+        let copy = copies.begin(|_| false)?;
+        copies.mark_decided(copy)?;
+        Ok(copy)
     }
 
-    /// Discards the unfinished copy of a site, if another one is complete.
-    pub fn discard_copy(&self, name: &str) -> Result<CopyNumber, SiteFilesError> {
+    /// Cancels the unfinished copy of a site, if another one is complete.
+    pub fn cancel_copy(&self, name: &str) -> Result<CopyNumber, SiteFilesError> {
         let site = self.find(name)?;
-        Ok(self.copies(&site.name)?.discard()?)
+        let held = HeldCopies::of_files(self.copies(&site.name)?);
+        Ok(held.copies.cancel(|copy| held.is_spent(copy))?)
     }
 
     /// Removes a site and moves its copies aside. Returns their new directory, if there were any.

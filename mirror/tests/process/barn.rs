@@ -54,6 +54,13 @@ impl Barn {
         self
     }
 
+    /// Exchanges the card with that of another barn. The server goes on at its address.
+    pub(crate) async fn exchange_card(mut self, other: &mut Self) -> Self {
+        std::mem::swap(&mut self.store, &mut other.store);
+        std::mem::swap(&mut self.next_animal, &mut other.next_animal);
+        self.restart_server().await
+    }
+
     /// Returns the address of the server.
     pub(crate) fn address(&self) -> SocketAddr {
         self.server.addr

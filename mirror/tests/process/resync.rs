@@ -1,5 +1,6 @@
 //! Resyncs of an office that goes on following.
 
+use crate::barn::Barn;
 use crate::get;
 use crate::slow_link::{LONG, Yard};
 use futures::StreamExt as _;
@@ -99,7 +100,7 @@ async fn a_canceled_resync_leaves_the_shown_copy_as_it_was() {
     yard.wait_until_equal(LONG).await;
     assert_eq!(yard.office.output(&["resync", "barn", "--cancel"]).status.code(), Some(7), "nothing to cancel");
     yard.office.run(&["resync", "barn"]);
-    assert!(yard.office.run(&["resync", "barn", "--cancel"]).contains("Discarded copy-2"));
+    assert!(yard.office.run(&["resync", "barn", "--cancel"]).contains("Canceled copy-2"));
     assert!(!yard.office.state_dir().join("sites/barn/copy-2").exists());
     yard.barn.scan(2);
     let site = yard.wait_until_equal(LONG).await;
@@ -114,4 +115,49 @@ async fn a_canceled_resync_leaves_the_shown_copy_as_it_was() {
     let unfinished = yard.office.state_dir().join("sites/barn/copy-2");
     let removed = wait_until_within(LONG, "the new copy is gone", async || (!unfinished.exists()).then_some(()));
     removed.await.unwrap();
+}
+
+/// Returns a barn with the first 1,500 animals of a yard's, and then others.
+fn forked() -> Barn {
+    let mut other = Barn::open("barn", 1);
+    other.scan(1_500);
+    other.skip(10_000);
+    other.scan(600);
+    other
+}
+
+async fn wait_until_link(yard: &Yard, link: &str) -> Value {
+    let is_there = async || Some(yard.site().await).filter(|site| site["link"] == link);
+    match wait_until_within(LONG, link, is_there).await {
+        Ok(site) => site,
+        Err(error) => panic!("{error}: {}\n{}", yard.site().await, yard.office.log()),
+    }
+}
+
+/// Catches a wrong card in the barn whose reads replace those of the right one on the pages, although nobody decided so, and a new
+/// copy of it that stops the right one later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_copy_replaces_one_that_does_not_fit_the_barn_only_if_a_person_decides_so_then() {
+    let (mut yard, mut other) = (Yard::new(2_000, NarrowSettings::rate(24_000)).await, forked());
+    yard.wait_until_equal(LONG).await;
+    yard.office.run(&["resync", "barn"]);
+    wait_until_link(&yard, "copying").await;
+    yard.barn = yard.barn.exchange_card(&mut other).await;
+    wait_until_link(&yard, "stopped").await;
+    assert!(current(&yard).ends_with("copy-1"));
+
+    // A person decides for the wrong card, and then the right one is back.
+    assert!(yard.office.run(&["resync", "barn"]).contains("copy-3"));
+    let copies_the_fork = async || (yard.site().await["copied"]["changes"].as_u64() > Some(1_700)).then_some(());
+    let waited = wait_until_within(LONG, "the new copy holds what only the other card has", copies_the_fork).await;
+    waited.unwrap_or_else(|error| panic!("{error}: {}", yard.office.log()));
+    yard.barn = yard.barn.exchange_card(&mut other).await;
+    yard.barn.scan(2);
+    yard.wait_until_equal(LONG).await;
+    let is_alone = async || yard.site().await["copied"].is_null().then_some(());
+    let waited = wait_until_within(LONG, "the new copy is given up", is_alone).await;
+    waited.unwrap_or_else(|error| panic!("{error}: {}", yard.office.log()));
+    assert!(current(&yard).ends_with("copy-1"));
+    assert!(yard.office.state_dir().join("sites/barn/copy-3").exists(), "only it holds what the other card has");
+    assert_eq!(yard.office.stop().code(), Some(0));
 }

@@ -91,7 +91,7 @@ async fn send(owners: &Owners, owner: &LoggedIn, site: &str, form: &ChoiceForm) 
         }
     };
     match answer {
-        Ok(OfficeResponse::CopyStarted { copy } | OfficeResponse::CopyDiscarded { copy }) => {
+        Ok(OfficeResponse::CopyStarted { copy } | OfficeResponse::CopyCanceled { copy }) => {
             tracing::info!(%by, reason, site, ?choice, copy, "copy of a site chosen on a page");
             Ok(())
         }

@@ -98,7 +98,7 @@ fn answer(request: OfficeRequest) -> Result<OfficeResponse, ControlError> {
             unusable: Vec::new(),
         })),
         OfficeRequest::Resync { .. } => Ok(OfficeResponse::CopyStarted { copy: "copy-2".to_owned() }),
-        OfficeRequest::CancelResync { .. } => Ok(OfficeResponse::CopyDiscarded { copy: "copy-2".to_owned() }),
+        OfficeRequest::CancelResync { .. } => Ok(OfficeResponse::CopyCanceled { copy: "copy-2".to_owned() }),
         other => panic!("no form asks for {other:?}"),
     }
 }

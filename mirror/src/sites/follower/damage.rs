@@ -18,15 +18,14 @@ impl SiteFollower {
         copy: Option<OpenCopy>,
         open: &OpenCopies,
     ) -> Result<Step, WriterError> {
-        let ended = match copy {
-            Some(OpenCopy { mut thread, .. }) => thread.join().await,
-            None => Some(Ok(())),
-        };
-        let why = match ended {
-            Some(Err(error)) if is_damage(&error) => return Ok(self.step_after_damage(&error, open)),
-            Some(Err(error)) => error.to_string(),
-            Some(Ok(())) => "its writer ended without a request".to_owned(),
-            None => "its writer panicked".to_owned(),
+        let why = match copy {
+            None => "it has no writer".to_owned(),
+            Some(OpenCopy { mut thread, .. }) => match thread.join().await {
+                Some(Err(error)) if is_damage(&error) => return Ok(self.step_after_damage(&error, open)),
+                Some(Err(error)) => error.to_string(),
+                Some(Ok(())) => "its writer ended without a request".to_owned(),
+                None => "its writer panicked".to_owned(),
+            },
         };
         Err(WriterError { site: self.site.name.to_string(), why })
     }

@@ -9,7 +9,10 @@
 //! # Decisions
 //!
 //! - **The first two are done at most once a minute.** A barn that begins one epoch after the other costs no more than that.
-//! - **An operator who discards the new copy keeps the old one,** until the next command or start.
+//! - **An operator who cancels the new copy keeps the old one,** until the next command or start.
+//! - **A new copy replaces a shown one that went on otherwise than the barn only if a person has decided so,** by ordering it while
+//!   the site stood still. One that was begun for another reason waits for that decision.
+//! - **A new copy that does not fit the barn any more is set aside** while the shown one fits.
 //! - **A stopped site asks the barn again after each sync interval.** The right card may be back in its place.
 
 use super::SiteFollower;
@@ -51,10 +54,10 @@ pub(in crate::sites) struct OwnSteps {
     lost_end_shown_at: Option<Instant>,
     copy_begun_at: Option<Instant>,
     /// Time at which a damaged copy was last made again.
-    pub(super) damaged_at: Option<Instant>,
+    damaged_at: Option<Instant>,
     /// The source has no call for a lost end: it is another office.
     is_no_barn: bool,
-    /// An operator has discarded the new copy.
+    /// An operator has canceled the new copy.
     keeps_old_copy: bool,
 }
 
@@ -82,6 +85,11 @@ impl OwnSteps {
             self.damaged_at = Some(Instant::now());
         }
         is_due
+    }
+
+    /// Forgets the last damage: the copy that it called for was not begun.
+    pub(super) fn forget_damage(&mut self) {
+        self.damaged_at = None;
     }
 
     /// Returns true if the step after such a divergence may be taken now.
@@ -221,7 +229,7 @@ mod tests {
         assert!(!steps.take(Divergence::Shorter) && steps.take(Divergence::Continued), "an office begins no epoch");
         tokio::time::advance(STEP_INTERVAL).await;
         steps.keep_old_copy();
-        assert!(!steps.take(Divergence::Continued), "what an operator has discarded is not made again");
+        assert!(!steps.take(Divergence::Continued), "what an operator has canceled is not made again");
         assert!(!steps.take_after_damage());
     }
 

@@ -11,9 +11,10 @@ use crate::link::LinkSetupError;
 use futures::future::{BoxFuture, FutureExt as _};
 use herd::position::Position;
 use service::lifecycle::ShutdownTrigger;
+use service::sync::divergence::Divergence;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Timeout for a follower to close its connection; after it the connection is dropped.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -22,7 +23,7 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) enum Step {
     ShutDown,
     Command(SiteCommand),
-    /// Open the copies again: what prevented it may have passed.
+    /// Open what is not open: what prevented it may have passed.
     OpenAgain,
     /// Follow again: a new copy was swapped in, or the barn has begun an epoch.
     FollowAgain,
@@ -32,7 +33,7 @@ pub(super) enum Step {
     Halt(String),
 }
 
-/// The next step of a site none of whose copies is open.
+/// The next step of a site of whose copies one could not be opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::sites) enum Retry {
     /// Wait for a command.
@@ -100,6 +101,59 @@ impl Follower {
     }
 }
 
+/// The followers of both copies.
+struct Followers {
+    shown: Follower,
+    building: Follower,
+    /// Status of the new copy.
+    updates: watch::Receiver<FollowStatus>,
+    /// The barn has not refused the shown copy, so the new one has to catch up with it.
+    same_history: bool,
+}
+
+/// What interrupts the followers.
+enum Interruption {
+    ShownEnded(FollowEnd),
+    BuildingEnded(FollowEnd),
+    /// The new copy can be shown.
+    Complete,
+    Step(Step),
+}
+
+impl Followers {
+    fn start(task: &SiteFollower, open: &OpenCopies) -> Result<Self, LinkSetupError> {
+        let own = if open.shown.is_some() { watch::Sender::default() } else { task.status.clone() };
+        let shown = Follower::start(task, open.shown.as_ref(), task.status.clone())?;
+        let building = Follower::start(task, open.building.as_ref(), own)?;
+        let updates = building.status.subscribe();
+        Ok(Self { shown, building, updates, same_history: open.shown.is_some() })
+    }
+
+    /// Waits for the next interruption. Cancel-safe.
+    async fn next(&mut self, task: &mut SiteFollower, open: &OpenCopies) -> Interruption {
+        let reader = open.shown.as_ref().filter(|_| self.same_history).map(|copy| copy.handle.reader());
+        let updates = &mut self.updates;
+        let complete = async {
+            match &open.building {
+                Some(copy) => until_complete(copy, reader, updates).await,
+                None => std::future::pending().await,
+            }
+        };
+        let opens_again = task.retry == Retry::Open;
+        tokio::select! {
+            end = self.shown.ended() => Interruption::ShownEnded(end),
+            end = self.building.ended() => Interruption::BuildingEnded(end),
+            next = task.wait() => Interruption::Step(next),
+            () = complete => Interruption::Complete,
+            () = sleep(ROOM_INTERVAL), if opens_again => Interruption::Step(Step::OpenAgain),
+        }
+    }
+
+    async fn stop(&mut self) {
+        tokio::join!(self.shown.stop(), self.building.stop());
+    }
+}
+
 impl SiteFollower {
     /// Follows the barn into the open copies until something interrupts it.
     pub(super) async fn follow(&mut self, open: &mut OpenCopies) -> Result<Step, WriterError> {
@@ -110,86 +164,109 @@ impl SiteFollower {
                 Retry::Copy => Step::CopyAgain,
             });
         }
-        let own = if open.shown.is_some() { watch::Sender::default() } else { self.status.clone() };
-        let shown = Follower::start(self, open.shown.as_ref(), self.status.clone());
-        let (mut shown, mut building) = match (shown, Follower::start(self, open.building.as_ref(), own)) {
-            (Ok(shown), Ok(building)) => (shown, building),
-            (Err(why), _) | (_, Err(why)) => return Ok(Step::Halt(why.to_string())),
+        let mut followers = match Followers::start(self, open) {
+            Ok(followers) => followers,
+            Err(why) => return Ok(Step::Halt(why.to_string())),
         };
-        let mut updates = building.status.subscribe();
-        let of_new = open.shown.as_ref().and(open.building.as_ref()).map(|_| updates.clone());
+        let of_new = open.shown.as_ref().and(open.building.as_ref()).map(|_| followers.updates.clone());
         self.view.change(|state| state.building_status = of_new);
-        // A shown copy of another history need not be caught up with.
-        let mut same_history = open.shown.is_some();
         loop {
-            let reader = open.shown.as_ref().filter(|_| same_history).map(|copy| copy.handle.reader());
-            let complete = async {
-                match &open.building {
-                    Some(copy) => until_complete(copy, reader, &mut updates).await,
-                    None => std::future::pending().await,
-                }
+            let step = match followers.next(self, open).await {
+                Interruption::ShownEnded(end) => self.step_after_shown(end, &mut followers, open).await?,
+                Interruption::BuildingEnded(end) => Some(self.step_after_building(end, &mut followers, open).await?),
+                Interruption::Complete => self.show_new(&mut followers, open).await,
+                Interruption::Step(step) => Some(step),
             };
-            tokio::select! {
-                end = shown.ended() => match end {
-                    FollowEnd::Diverged(divergence) if building.is_running() => {
-                        tracing::warn!(%divergence, "the shown copy is not followed any more; the new one goes on");
-                        same_history = false;
-                    }
-                    FollowEnd::Diverged(divergence) => {
-                        let theirs = shown.refused_by();
-                        return Ok(self.step_after(divergence, open.shown.as_ref(), theirs).await);
-                    }
-                    FollowEnd::WriterEnded => {
-                        building.stop().await;
-                        let copy = self.take_shown(open);
-                        return self.step_after_writer(copy, open).await;
-                    }
-                    FollowEnd::Stopped => return Ok(Step::ShutDown),
-                },
-                end = building.ended() => {
-                    shown.stop().await;
-                    return match end {
-                        FollowEnd::Diverged(divergence) => {
-                            let theirs = building.refused_by();
-                            Ok(self.step_after(divergence, open.building.as_ref(), theirs).await)
-                        }
-                        FollowEnd::WriterEnded => {
-                            let copy = self.take_building(open);
-                            self.step_after_writer(copy, open).await
-                        }
-                        FollowEnd::Stopped => Ok(Step::ShutDown),
-                    };
-                }
-                next = self.wait() => {
-                    tokio::join!(shown.stop(), building.stop());
-                    return Ok(next);
-                }
-                () = complete => {
-                    if shown.is_running() {
-                        // It would run ahead during the swap.
-                        shown.stop().await;
-                        if let Some(copy) = &open.shown {
-                            copy.handle.probe().wait().await;
-                        }
-                        continue;
-                    }
-                    let is_first = open.shown.is_none();
-                    if let Err(error) = self.swap_in(open).await {
-                        building.stop().await;
-                        return Ok(Step::Halt(format!("cannot swap the new copy in: {error}")));
-                    }
-                    if is_first {
-                        // Its follower reports the status of the site already, and goes on.
-                        shown = std::mem::replace(&mut building, Follower::none(watch::Sender::default()));
-                        same_history = true;
-                        continue;
-                    }
-                    building.stop().await;
-                    let new = building.status.borrow().clone();
-                    self.status.send_modify(|status| status.continue_with(new));
-                    return Ok(Step::FollowAgain);
-                }
+            if let Some(step) = step {
+                followers.stop().await;
+                return Ok(step);
             }
         }
+    }
+
+    /// Returns the next step after the shown copy is not followed any more. `None` if the new one goes on alone.
+    async fn step_after_shown(
+        &mut self,
+        end: FollowEnd,
+        followers: &mut Followers,
+        open: &mut OpenCopies,
+    ) -> Result<Option<Step>, WriterError> {
+        let divergence = match end {
+            FollowEnd::Stopped => return Ok(Some(Step::ShutDown)),
+            FollowEnd::WriterEnded => {
+                followers.building.stop().await;
+                let copy = self.take_shown(open);
+                return self.step_after_writer(copy, open).await.map(Some);
+            }
+            FollowEnd::Diverged(divergence) => divergence,
+        };
+        let is_replaced = followers.building.is_running();
+        if !(is_replaced && divergence == Divergence::Continued) {
+            let theirs = followers.shown.refused_by();
+            let step = self.step_after(divergence, open.shown.as_ref(), theirs).await;
+            let is_decided = open.building.as_ref().is_some_and(|new| new.is_decided);
+            if !(is_replaced && is_decided && matches!(step, Step::Halt(_))) {
+                return Ok(Some(step));
+            }
+        }
+        tracing::warn!(%divergence, "the shown copy is not followed any more; the new one goes on");
+        followers.same_history = false;
+        Ok(None)
+    }
+
+    /// Returns the next step after the new copy is not followed any more.
+    async fn step_after_building(
+        &mut self,
+        end: FollowEnd,
+        followers: &mut Followers,
+        open: &mut OpenCopies,
+    ) -> Result<Step, WriterError> {
+        match end {
+            FollowEnd::Stopped => Ok(Step::ShutDown),
+            FollowEnd::WriterEnded => {
+                followers.shown.stop().await;
+                let copy = self.take_building(open);
+                self.step_after_writer(copy, open).await
+            }
+            FollowEnd::Diverged(divergence @ (Divergence::Forked | Divergence::Other))
+                if followers.shown.is_running() =>
+            {
+                tracing::warn!(%divergence, "the new copy does not fit the barn any more; the shown one is followed on");
+                self.abandon_building(open).await;
+                Ok(Step::FollowAgain)
+            }
+            FollowEnd::Diverged(divergence) => {
+                let theirs = followers.building.refused_by();
+                Ok(self.step_after(divergence, open.building.as_ref(), theirs).await)
+            }
+        }
+    }
+
+    /// Shows the complete new copy. Returns the next step; `None` if its follower goes on, or that of the shown copy was stopped
+    /// first.
+    async fn show_new(&mut self, followers: &mut Followers, open: &mut OpenCopies) -> Option<Step> {
+        if followers.shown.is_running() {
+            // It would run ahead during the swap.
+            followers.shown.stop().await;
+            if let Some(copy) = &open.shown {
+                copy.handle.probe().wait().await;
+            }
+            return None;
+        }
+        let is_first = open.shown.is_none();
+        if let Err(error) = self.swap_in(open).await {
+            return Some(Step::Halt(format!("cannot swap the new copy in: {error}")));
+        }
+        if is_first {
+            // Its follower reports the status of the site already, and goes on.
+            let none = Follower::none(watch::Sender::default());
+            followers.shown = std::mem::replace(&mut followers.building, none);
+            followers.same_history = true;
+            return None;
+        }
+        followers.building.stop().await;
+        let new = followers.building.status.borrow().clone();
+        self.status.send_modify(|status| status.continue_with(new));
+        Some(Step::FollowAgain)
     }
 }

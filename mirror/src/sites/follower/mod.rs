@@ -30,7 +30,7 @@ use herd::store::StoreError;
 use service::lifecycle::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
-use stores::{OpenCopies, OpenCopy, OpenError, SiteStores, report_progress};
+use stores::{AlreadyOpen, OpenCopies, OpenCopy, OpenError, SiteStores, report_progress};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
@@ -89,7 +89,7 @@ impl SiteFollower {
                 Step::CopyAgain => {
                     // Nobody waits for the reply; a failure is logged.
                     let (reply, _) = oneshot::channel();
-                    self.begin_copy(&mut open, reply).await;
+                    self.begin_copy(&mut open, false, reply).await;
                     self.fill_from_shown(&open).await;
                     continue;
                 }
@@ -107,12 +107,13 @@ impl SiteFollower {
                     }
                 }
             };
+            let was_halted = self.view.state().stopped_because.is_some();
             self.view.change(|state| state.stopped_because = None);
             match command {
                 SiteCommand::Pair(site) => (self.site, self.own_steps) = (*site, OwnSteps::default()),
                 SiteCommand::Copy(reply) => {
                     self.own_steps = OwnSteps::default();
-                    self.begin_copy(&mut open, reply).await;
+                    self.begin_copy(&mut open, was_halted, reply).await;
                 }
                 SiteCommand::Cancel(reply) => {
                     self.own_steps.keep_old_copy();
@@ -170,15 +171,18 @@ impl SiteFollower {
     async fn open_into(&mut self, open: &mut OpenCopies) {
         let (copies, store, view) = (self.copies.clone(), self.site.store, self.view.clone());
         let progress = report_progress(view.clone(), self.shutdown.clone());
-        let shown_is_open = open.shown.is_some();
+        let already = AlreadyOpen { shown: open.shown.is_some(), building: open.building.is_some() };
         self.retry = Retry::OnCommand;
         self.view.change(|state| state.opening = Some(OpeningStep::first()));
-        let opening = move || SiteStores::open(&copies, store, &view, shown_is_open, progress);
+        let opening = move || SiteStores::open(&copies, store, &view, already, progress);
         let stores = tokio::task::spawn_blocking(opening).await;
         self.view.change(|state| state.opening = None);
         let started = match stores {
             Ok(Ok(stores)) => {
                 self.view.change(|state| state.stopped_because = None);
+                if stores.left_out.as_ref().is_some_and(OpenError::may_pass) {
+                    self.retry = Retry::Open;
+                }
                 self.start_writers(stores, open)
             }
             Ok(Err(OpenError::Store(canceled @ StoreError::Canceled { .. }))) => {
@@ -198,8 +202,7 @@ impl SiteFollower {
 
     /// Publishes how many changes only kept copies hold.
     async fn count_only_here(&self, open: &OpenCopies) {
-        let shown = open.shown.as_ref().map(|copy| copy.handle.reader().clone());
-        let held = HeldCopies { copies: self.copies.clone(), shown };
+        let held = self.held(open);
         match tokio::task::spawn_blocking(move || held.count_only_here()).await {
             Ok(count) => self.view.change(|state| state.only_here = count),
             Err(error) => tracing::warn!(%error, "cannot compare the kept copies with the shown one"),
@@ -208,7 +211,7 @@ impl SiteFollower {
 
     /// Starts the writers of opened copies, and publishes their readers.
     fn start_writers(&self, stores: SiteStores, open: &mut OpenCopies) -> Result<(), OpenError> {
-        let SiteStores { shown, building } = stores;
+        let SiteStores { shown, building, left_out: _ } = stores;
         if let Some(copy) = shown {
             let copy = OpenCopy::start(&self.copies, copy)?;
             let (reader, writer) = (copy.handle.reader().clone(), copy.handle.probe());
@@ -258,34 +261,60 @@ impl SiteFollower {
         Ok(())
     }
 
-    /// Starts a new copy beside the served one. An unfinished one is closed and discarded.
-    async fn begin_copy(&mut self, open: &mut OpenCopies, reply: CopyReply) {
+    /// Starts a new copy beside the served one. An unfinished one is closed and abandoned. `is_decided` says that a person has
+    /// decided for the new one.
+    async fn begin_copy(&mut self, open: &mut OpenCopies, is_decided: bool, reply: CopyReply) {
         self.close_building(open).await;
-        let shown = open.shown.as_ref().map(|copy| copy.handle.reader().clone());
-        let held = HeldCopies { copies: self.copies.clone(), shown };
-        match tokio::task::spawn_blocking(move || held.copies.begin(|copy| held.is_spent(copy))).await {
+        let held = self.held(open);
+        let begin = move || {
+            let number = held.copies.begin(|copy| held.is_spent(copy))?;
+            if is_decided {
+                held.copies.mark_decided(number)?;
+            }
+            Ok(number)
+        };
+        match tokio::task::spawn_blocking(begin).await {
             Ok(Ok(number)) => {
                 send_reply(reply, Ok(number));
                 self.open_into(open).await;
             }
             Ok(Err(error)) => {
-                (self.retry, self.own_steps.damaged_at) = (Retry::Open, None);
+                self.retry = Retry::Open;
+                self.own_steps.forget_damage();
                 send_reply(reply, Err(error));
             }
             Err(error) => tracing::error!(%error, "the start of a new copy was aborted"),
         }
     }
 
-    /// Discards the copy that is being built, if another one is shown.
+    /// Cancels the copy that is being built, if another one is shown.
     async fn cancel_copy(&mut self, open: &mut OpenCopies, reply: CopyReply) {
         if self.view.state().has_complete {
             self.close_building(open).await;
         }
-        let copies = self.copies.clone();
-        match tokio::task::spawn_blocking(move || copies.discard()).await {
-            Ok(discarded) => send_reply(reply, discarded),
+        let held = self.held(open);
+        match tokio::task::spawn_blocking(move || held.copies.cancel(|copy| held.is_spent(copy))).await {
+            Ok(canceled) => send_reply(reply, canceled),
             Err(error) => tracing::error!(%error, "the removal of a new copy was aborted"),
         }
+    }
+
+    /// Closes and abandons the copy that is being built.
+    async fn abandon_building(&self, open: &mut OpenCopies) {
+        let Some(copy) = self.take_building(open) else { return };
+        let (number, held) = (copy.number, self.held(open));
+        close(copy).await;
+        match tokio::task::spawn_blocking(move || held.copies.abandon(number, |copy| held.is_spent(copy))).await {
+            Ok(Ok(())) => self.count_only_here(open).await,
+            Ok(Err(error)) => tracing::error!(%error, "failed to abandon the new copy"),
+            Err(error) => tracing::error!(%error, "the removal of a new copy was aborted"),
+        }
+    }
+
+    /// Returns the copies with the shown one, for comparisons.
+    fn held(&self, open: &OpenCopies) -> HeldCopies {
+        let shown = open.shown.as_ref().map(|copy| copy.handle.reader().clone());
+        HeldCopies { copies: self.copies.clone(), shown }
     }
 
     async fn close_building(&self, open: &mut OpenCopies) {

@@ -27,7 +27,8 @@ impl OpenError {
     /// Returns true if opening again may help, as after a disk that was full.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::Store(error) => Exit::from(error) == Exit::Failure,
+            // Another part of this process may read the copy, such as a verification.
+            Self::Store(error) => matches!(Exit::from(error), Exit::Failure | Exit::Locked),
             Self::Copies(CopiesError::Files { .. }) | Self::Thread(_) | Self::Aborted(_) => true,
             Self::Copies(_) => false,
         }
@@ -41,6 +42,8 @@ impl OpenError {
 /// A copy that changes are written to.
 pub(super) struct OpenCopy {
     pub(super) number: CopyNumber,
+    /// A person has decided that it replaces a copy that has diverged from the barn.
+    pub(super) is_decided: bool,
     pub(super) handle: StoreHandle,
     pub(super) thread: WorkerThread<Result<(), StoreError>>,
 }
@@ -49,7 +52,9 @@ impl OpenCopy {
     /// Starts the writer of an opened store, which stops before the disk is full.
     pub(super) fn start(copies: &Copies, (number, store): (CopyNumber, Store)) -> Result<Self, OpenError> {
         let (handle, thread) = follow::spawn_writer(store)?;
-        Ok(Self { number, handle: handle.with_room(Room::of_directory(copies.path(number))), thread })
+        let (handle, is_decided) =
+            (handle.with_room(Room::of_directory(copies.path(number))), copies.is_decided(number));
+        Ok(Self { number, is_decided, handle, thread })
     }
 }
 
@@ -74,17 +79,26 @@ pub(super) struct SiteStores {
     pub(super) shown: Option<(CopyNumber, Store)>,
     /// The unfinished copy, or the first one.
     pub(super) building: Option<(CopyNumber, Store)>,
+    /// Reason why one of them was left out.
+    pub(super) left_out: Option<OpenError>,
+}
+
+/// The copies of a site that are open already.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AlreadyOpen {
+    pub(super) shown: bool,
+    pub(super) building: bool,
 }
 
 impl SiteStores {
-    /// Opens the complete copy unless `shown_is_open`, and an unfinished one beside it. Without either, begins the first.
+    /// Opens the complete copy, and an unfinished one beside it, as far as they are not open. Without either, begins the first.
     ///
     /// A complete copy beside an unfinished one is published in `view` as soon as it is open.
     pub(super) fn open(
         copies: &Copies,
         history: StoreId,
         view: &SiteView,
-        shown_is_open: bool,
+        already: AlreadyOpen,
         progress: impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Clone + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         let open = |number| -> Result<(CopyNumber, Store), OpenError> {
@@ -96,10 +110,12 @@ impl SiteStores {
             (None, None) => Some(copies.begin(|_| false)?),
             (unfinished, _) => unfinished,
         };
-        let shown = match current.filter(|_| !shown_is_open).map(open) {
+        let mut left_out = None;
+        let shown = match current.filter(|_| !already.shown).map(open) {
             Some(Err(error)) if unfinished.is_some() && !error.is_canceled() => {
                 // A current copy that cannot be served is no reason to stop building its successor.
                 tracing::error!(why = %error, "failed to open the current copy; continuing with the new one");
+                left_out = Some(error);
                 None
             }
             shown => shown.transpose()?,
@@ -107,15 +123,16 @@ impl SiteStores {
         if let Some((_, store)) = shown.as_ref().filter(|_| unfinished.is_some()) {
             view.change(|state| state.shown = Some(store.reader()));
         }
-        let building = match unfinished.map(open) {
-            Some(Err(error)) if (shown.is_some() || shown_is_open) && !error.is_canceled() => {
+        let building = match unfinished.filter(|_| !already.building).map(open) {
+            Some(Err(error)) if (shown.is_some() || already.shown) && !error.is_canceled() => {
                 // And the other way round.
                 tracing::error!(why = %error, "failed to open the new copy; following into the current one alone");
+                left_out = Some(error);
                 None
             }
             building => building.transpose()?,
         };
-        Ok(Self { shown, building })
+        Ok(Self { shown, building, left_out })
     }
 }
 

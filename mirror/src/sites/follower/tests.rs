@@ -6,6 +6,7 @@ use herd::store::{Directory, Head, OpenProgress, Store, set_fold_version};
 use herd::testing::TestBarn;
 use service::lifecycle::ShutdownTrigger;
 use service::sync::NotServedError;
+use std::ops::ControlFlow;
 use std::sync::Mutex;
 
 /// The copies of one site, and the barn that they are of.
@@ -74,7 +75,8 @@ impl Yard {
             steps.push(view.state().served().map(|reader| reader.head()));
             flow
         };
-        let stores = SiteStores::open(&self.copies, self.barn.reader().store(), &self.view, false, progress);
+        let stores =
+            SiteStores::open(&self.copies, self.barn.reader().store(), &self.view, AlreadyOpen::default(), progress);
         let seen = seen.lock().unwrap().clone();
         (stores, seen)
     }
@@ -139,6 +141,27 @@ fn a_damaged_copy_is_skipped_only_if_another_opens_and_nobody_cancels() {
     yard.damage(yard.old_copy());
     let stores = yard.open().0.unwrap();
     assert!(stores.shown.is_some() && stores.building.is_none());
+}
+
+/// Catches a copy that stays closed because a verification was reading it when it was opened.
+#[test]
+fn a_copy_that_something_else_reads_is_opened_once_that_is_done() {
+    let yard = Yard::upgraded();
+    drop(yard.open().0.unwrap());
+    yard.view.change(|state| state.shown = None);
+    yard.old_copy();
+    let (disk, history) = (
+        Directory::new(yard.copies.path(yard.copies.current().unwrap().unwrap())).unwrap(),
+        yard.barn.reader().store(),
+    );
+    let reads = Store::open_replica(&disk, history).unwrap().reader();
+    let stores = yard.open().0.unwrap();
+    assert!(stores.shown.is_none() && stores.left_out.is_some_and(|error| error.may_pass()));
+    drop(reads);
+    let already = AlreadyOpen { shown: false, building: true };
+    let opened = SiteStores::open(&yard.copies, history, &yard.view, already, |_| ControlFlow::Continue(())).unwrap();
+    assert!(opened.shown.is_some() && opened.building.is_none() && opened.left_out.is_none());
+    drop(stores.building);
 }
 
 /// Catches a site that waits for a person because its disk was full for a while, and one that tries for ever what only a person
