@@ -95,7 +95,7 @@ is, and gets what only the file holds. If the command is interrupted, run it aga
 const UPDATE_HELP: &str = "\
 The running root stays as it is until the next reboot, and recording goes on:
   sudo herdlinxd update herdlinx-0.2.0.update
-  ssh barn sudo herdlinxd update - < herdlinx-0.2.0.update
+  ssh root@barn herdlinxd update - < herdlinx-0.2.0.update
 
 The new root starts on trial. If it does not come to serve, the machine goes back by itself.
 Only a card has slots; with Debian packages, upgrade with apt.";

@@ -12,7 +12,8 @@
 //! - **Only a log without payloads is replaced.** That of a card's first boot is one: it holds the start of its writer and
 //!   nothing else. Any other may hold the only copy of a read, so a person moves it away by hand.
 //! - **The next epoch begins at once.** Two barns that were made of one backup differ from their first change on, and an
-//!   office that holds more than the backup sees a higher epoch: it keeps what it has, and waits for a person.
+//!   office that holds more than the backup sees a higher epoch: it copies the barn again, and keeps what only the old copy
+//!   has.
 //! - **A note in `local.redb` makes three renames one step.** No file system exchanges three files at once, and a start between
 //!   two of them would find files that do not belong together.
 //! - **A journal is set aside, never deleted,** as [`Store::accept_source`] does: it may hold the only copy of changes.

@@ -94,7 +94,7 @@ pub(super) const PROGRAMS: [Program; 2] = [
 ];
 
 /// Exit codes of both programs. `docs/interface.md` has the same list.
-pub(super) const EXITS: [(Exit, &str); 8] = [
+pub(super) const EXITS: [(Exit, &str); 9] = [
     (Exit::Success, "Done; or told to stop, and stopped."),
     (Exit::Failure, "Failed in a way that has no code of its own; the last line of the log says how."),
     (Exit::Usage, "The command line or a setting was refused; nothing was done."),
@@ -103,4 +103,5 @@ pub(super) const EXITS: [(Exit, &str); 8] = [
     (Exit::NoPeer, "No answer: the process does not run, or a peer does not answer."),
     (Exit::Locked, "The files are in use by another process."),
     (Exit::Refused, "The request was understood and refused."),
+    (Exit::OutputClosed, "The reader of the output closed it."),
 ];
