@@ -111,7 +111,7 @@ struct Followers {
     same_history: bool,
 }
 
-/// What interrupts the followers.
+/// An event that the followers stop for.
 enum Interruption {
     ShownEnded(FollowEnd),
     BuildingEnded(FollowEnd),
