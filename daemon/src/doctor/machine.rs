@@ -166,10 +166,6 @@ mod tests {
     use service::settings::TlsSettings;
     use std::fs::{Permissions, set_permissions};
 
-    fn text_of(finding: &Finding) -> &str {
-        finding.found.as_str()
-    }
-
     #[test]
     fn the_files_of_a_barn_that_was_opened_once_are_in_order() {
         let directory = tempfile::tempdir().unwrap();
@@ -186,7 +182,7 @@ mod tests {
         assert!(expired.level == Level::Warn && expired.advice.unwrap().contains("replace it"), "{expired:?}");
         let tls = TlsSettings { certificate: Some("/nowhere/c".into()), key: Some("/nowhere/k".into()) };
         let missing = certificate(&Settings { tls, ..settings }, &late);
-        assert!(missing.level == Level::Fail && text_of(&missing).contains("/nowhere/c"), "{missing:?}");
+        assert!(missing.level == Level::Fail && missing.found.contains("/nowhere/c"), "{missing:?}");
     }
 
     /// Catches a place that no barn can use and that passes for one of before the first start.
@@ -201,7 +197,7 @@ mod tests {
             (file.join("state"), Level::Fail, "cannot read"),
         ] {
             let finding = state_dir(&place);
-            assert!(finding.level == level && text_of(&finding).contains(text), "{finding:?}");
+            assert!(finding.level == level && finding.found.contains(text), "{finding:?}");
             assert_eq!(finding.what, "state_dir");
         }
         let keys = key_file(&file.join("local.redb"));
@@ -222,7 +218,7 @@ mod tests {
         ] {
             assert_eq!(disk_finding(free_bytes, 100 * MIB).level, level, "{free_bytes}");
         }
-        assert_eq!(text_of(&disk_finding(300 * MIB, 100 * MIB)), "300 MiB free, 100 MiB needed");
+        assert_eq!(disk_finding(300 * MIB, 100 * MIB).found, "300 MiB free, 100 MiB needed");
     }
 
     #[test]
@@ -230,10 +226,7 @@ mod tests {
         for (synchronized, level) in [(true, Level::Ok), (false, Level::Warn)] {
             let reading = RawReading { received_at_us: 1_705_314_920_000_000, synchronized, ..RawReading::default() };
             let finding = clock_finding(&ManualClock::at(reading));
-            assert!(
-                finding.level == level && text_of(&finding).starts_with("2024-01-15T10:35:20.000Z, "),
-                "{finding:?}"
-            );
+            assert!(finding.level == level && finding.found.starts_with("2024-01-15T10:35:20.000Z, "), "{finding:?}");
         }
     }
 

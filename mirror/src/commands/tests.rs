@@ -61,26 +61,22 @@ fn add(line: String) -> OfficeRequest {
 #[test]
 fn the_files_answer_what_needs_no_process_and_refuse_the_rest() {
     let office = Office::new();
-    let site = |name: &str| name.to_owned();
+    let text = str::to_owned;
     let give_back =
-        |cursor| OfficeRequest::GiveBack { site: site("north"), author: site("a"), reason: site("r"), cursor };
+        |cursor| OfficeRequest::GiveBack { site: text("north"), author: text("a"), reason: text("r"), cursor };
     for (request, code) in [
         (OfficeRequest::Status, "not_running"),
         (give_back(None), "not_running"),
         (add("herdlinx:1:x".into()), "bad_line"),
-        (OfficeRequest::Prepare { site: "north".parse().unwrap(), code: site("x"), addresses: Vec::new() }, "bad_code"),
-        (OfficeRequest::Resync { site: site("north") }, "unknown_site"),
-        (OfficeRequest::Remove { site: site("north") }, "unknown_site"),
-        (OfficeRequest::Verify { site: site("north"), start: true }, "unknown_site"),
+        (OfficeRequest::Prepare { site: "north".parse().unwrap(), code: text("x"), addresses: Vec::new() }, "bad_code"),
+        (OfficeRequest::Resync { site: text("north") }, "unknown_site"),
+        (OfficeRequest::Remove { site: text("north") }, "unknown_site"),
+        (OfficeRequest::Verify { site: text("north"), start: true }, "unknown_site"),
         (OfficeRequest::User(UserRequest::List), "failed"),
         (OfficeRequest::Key(KeyRequest::List), "failed"),
     ] {
         assert_eq!(office.ask(request.clone()).unwrap_err(), code, "{request:?}");
     }
-    assert_eq!(site_or_only(None, &[]).unwrap_err().code, "no_site");
-    assert_eq!(site_or_only(None, &[site("a"), site("b")]).unwrap_err().code, "which_site");
-    assert_eq!(site_or_only(None, &[site("a")]).unwrap(), "a");
-    assert_eq!(site_or_only(Some(site("b")), &[site("a")]).unwrap(), "b");
 
     let Ok(OfficeResponse::Paired(paired)) = office.ask(add(line("north", 1))) else { panic!("not paired") };
     assert_eq!((paired.site.as_str(), paired.is_new, paired.changed.len()), ("north", true, 0));
@@ -89,21 +85,21 @@ fn the_files_answer_what_needs_no_process_and_refuse_the_rest() {
     let Ok(OfficeResponse::Paired(again)) = office.ask(add(line("north", 1))) else { panic!("not paired") };
     assert_eq!((again.is_new, again.changed.len()), (false, 0));
 
-    let verify = OfficeRequest::Verify { site: site("north"), start: true };
+    let verify = OfficeRequest::Verify { site: text("north"), start: true };
     assert_eq!(office.ask(verify).unwrap_err(), "no_copy");
-    let cancel = || OfficeRequest::CancelResync { site: site("north") };
+    let cancel = || OfficeRequest::CancelResync { site: text("north") };
     assert_eq!(office.ask(cancel()).unwrap_err(), "refused", "nothing is being made");
-    let started = office.ask(OfficeRequest::Resync { site: site("north") });
+    let started = office.ask(OfficeRequest::Resync { site: text("north") });
     assert!(matches!(started, Ok(OfficeResponse::CopyStarted { copy }) if copy == "copy-1"));
     assert_eq!(office.ask(cancel()).unwrap_err(), "refused", "it is the only copy");
-    let removed = office.ask(OfficeRequest::Remove { site: site("north") });
+    let removed = office.ask(OfficeRequest::Remove { site: text("north") });
     assert!(matches!(removed, Ok(OfficeResponse::Removed { moved_to: Some(_) })));
 
     let code = PairingCode::generate(&mut SeededRandomness::new(1)).unwrap().to_string();
     let addresses = vec!["barn:5001".parse().unwrap()];
     let prepare = OfficeRequest::Prepare { site: "south".parse().unwrap(), code, addresses };
     assert!(matches!(office.ask(prepare), Ok(OfficeResponse::Prepared)));
-    assert!(matches!(office.ask(OfficeRequest::Remove { site: site("south") }), Ok(OfficeResponse::Canceled)));
+    assert!(matches!(office.ask(OfficeRequest::Remove { site: text("south") }), Ok(OfficeResponse::Canceled)));
 }
 
 /// Catches a running mirror that gives what it does not have, and a refusal whose code says something else.
@@ -174,4 +170,14 @@ fn failures_of_the_files_are_no_refusals() {
         assert_eq!(refusal(&error).code, code, "{error}");
     }
     assert_eq!(ControlError::from(SiteCommandError::ShuttingDown("x".into())).code, "failed");
+}
+
+/// Catches a command that is carried out at another site than the operator means.
+#[test]
+fn the_only_site_is_the_default() {
+    let text = str::to_owned;
+    assert_eq!(site_or_only(None, &[]).unwrap_err().code, "no_site");
+    assert_eq!(site_or_only(None, &[text("a"), text("b")]).unwrap_err().code, "which_site");
+    assert_eq!(site_or_only(None, &[text("a")]).unwrap(), "a");
+    assert_eq!(site_or_only(Some(text("b")), &[text("a")]).unwrap(), "b");
 }

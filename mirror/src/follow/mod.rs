@@ -25,7 +25,7 @@ mod room;
 mod session;
 mod status;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod writer;
 
 pub use arrivals::{Arrival, Arrivals, MAX_ARRIVALS};

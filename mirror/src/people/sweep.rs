@@ -14,7 +14,7 @@ const CLOCK: &str = "people clock";
 /// Its only key.
 const LATEST: &str = "latest";
 /// Time between two sweeps. A process that is killed loses at most as much of the latest time.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
+pub(super) const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 
 impl People {
     /// Sweeps at intervals until the shutdown, and once more then.

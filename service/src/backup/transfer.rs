@@ -71,19 +71,18 @@ pub fn respond(
     match request {
         BackupRequest::Start => Ok(BackupResponse::Start(start_of(reader, site, now))),
         BackupRequest::Run { after, end } => {
-            if reader.position_at(after.sequence).map_err(|error| unreadable(&error))?.as_ref() != Some(after) {
+            if reader.position_at(after.sequence).map_err(unreadable)?.as_ref() != Some(after) {
                 let message = "the log was replaced during the backup: begin it again";
                 return Err(ControlError::new("diverged", message));
             }
-            Ok(BackupResponse::Run(EncodedRun::new(
-                next_run(reader, *after, *end).map_err(|error| unreadable(&error))?,
-            )))
+            Ok(BackupResponse::Run(EncodedRun::new(next_run(reader, *after, *end).map_err(unreadable)?)))
         }
     }
 }
 
-fn unreadable(error: &StoreError) -> ControlError {
-    let code = if Exit::from(error) == Exit::Damaged { LOG_DAMAGED } else { "not_readable" };
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` passes the error by value")]
+fn unreadable(error: StoreError) -> ControlError {
+    let code = if Exit::from(&error) == Exit::Damaged { LOG_DAMAGED } else { "not_readable" };
     ControlError::new(code, error.to_string())
 }
 
@@ -96,9 +95,9 @@ mod tests {
     #[test]
     fn only_damage_is_reported_as_damage() {
         let row = DamagedRow { first: Sequence(3), last: Sequence(9) };
-        let damaged = unreadable(&StoreError::DamagedLog { row, why: "a bad page" });
+        let damaged = unreadable(StoreError::DamagedLog { row, why: "a bad page" });
         assert!(damaged.code == "log_damaged" && damaged.message.contains("log.redb is damaged in"), "{damaged:?}");
         let storage = StoreError::Storage { doing: "read", file: "log.redb".into(), why: "no answer".into() };
-        assert_eq!(unreadable(&storage).code, "not_readable");
+        assert_eq!(unreadable(storage).code, "not_readable");
     }
 }

@@ -40,7 +40,7 @@ impl CardFile {
     }
 }
 
-/// Returns the key of a line that shows a key with an example. Other text is no key of the file, and has no value.
+/// Returns the text before ` = ` in a commented line. The caller finds no value for a text that is no key.
 fn example_key(line: &str) -> Option<&str> {
     line.strip_prefix('#')?.split_once(" = ").map(|(key, _)| key)
 }

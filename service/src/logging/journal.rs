@@ -15,7 +15,7 @@ const STREAM_VARIABLE: &str = "JOURNAL_STREAM";
 /// entries of a change, and `site`, `channel` and `rssi_dbm` can be searched the same way. No event may use the name of
 /// one of the journal's own fields; a test searches the sources for that.
 pub(super) fn layer(program: &str, site: Option<&str>) -> Option<io::Result<FullMessage<Layer>>> {
-    is_stream(std::env::var(STREAM_VARIABLE).ok().as_deref(), io::stderr()).then(|| {
+    names_file(std::env::var(STREAM_VARIABLE).ok().as_deref(), io::stderr()).then(|| {
         let layer = tracing_journald::layer()?
             .with_field_prefix(None)
             .with_syslog_identifier(program.to_owned())
@@ -36,7 +36,7 @@ const PRIORITIES: PriorityMappings = PriorityMappings {
 };
 
 /// Returns true if the variable names this file. A child process inherits the variable even if its stderr is redirected.
-fn is_stream(variable: Option<&str>, file: impl AsFd) -> bool {
+fn names_file(variable: Option<&str>, file: impl AsFd) -> bool {
     variable.is_some_and(|text| fstat(file).is_ok_and(|stat| text == format!("{}:{}", stat.st_dev, stat.st_ino)))
 }
 
@@ -50,7 +50,7 @@ mod tests {
     fn only_the_stream_of_the_variable_is_the_journal() {
         let file = tempfile::tempfile().unwrap();
         let (device, inode) = file.metadata().map(|found| (found.dev(), found.ino())).unwrap();
-        assert!(is_stream(Some(&format!("{device}:{inode}")), &file));
+        assert!(names_file(Some(&format!("{device}:{inode}")), &file));
         for other in [
             format!("{device}:{}", inode + 1),
             format!("{}:{inode}", device + 1),
@@ -62,8 +62,8 @@ mod tests {
             format!("0x{device}:{inode}"),
             format!("{device}:{inode}:1"),
         ] {
-            assert!(!is_stream(Some(&other), &file), "{other}");
+            assert!(!names_file(Some(&other), &file), "{other}");
         }
-        assert!(!is_stream(None, &file));
+        assert!(!names_file(None, &file));
     }
 }

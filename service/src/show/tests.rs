@@ -184,19 +184,13 @@ fn a_continuation_can_be_typed_as_it_is_printed() {
 /// Catches a list for a program that has a line for people in it, and a table without its continuation.
 #[test]
 fn the_continuation_of_csv_alone_goes_to_standard_error() {
-    fn list<P>(csv: bool) -> ListRequest<P>
-    where
-        P: FromStr<Err: Into<Box<dyn Error + Send + Sync>>> + Clone + Send + Sync + 'static,
-    {
-        ListRequest { limit: 1, next: None, json: false, csv }
-    }
     for csv in [false, true] {
         for request in [
-            ShowRequest::Batches(list(csv)),
-            ShowRequest::Animals(list(csv)),
-            ShowRequest::Payloads { status: None, list: list(csv) },
-            ShowRequest::Gaps(list(csv)),
-            ShowRequest::Counters(list(csv)),
+            ShowRequest::Batches(list(1, csv)),
+            ShowRequest::Animals(list(1, csv)),
+            ShowRequest::Payloads { status: None, list: list(1, csv) },
+            ShowRequest::Gaps(list(1, csv)),
+            ShowRequest::Counters(list(1, csv)),
             ShowRequest::Change { sequence: 1, json: csv },
         ] {
             let is_csv = csv && !matches!(request, ShowRequest::Change { .. });
@@ -213,11 +207,10 @@ fn the_continuation_of_csv_alone_goes_to_standard_error() {
 /// Catches a note that a program reads as a part of the list, or that keeps the list from being printed.
 #[test]
 fn a_note_goes_to_standard_error_behind_the_list() {
-    let list = ListRequest { limit: 1, next: None, json: false, csv: true };
     let note = Some("`north`: connected, but the barn reports: disk: make room".to_owned());
     let response = ShowResponse { text: "id\r\n".to_owned(), next: Some("7".to_owned()), note };
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    ShowRequest::Batches(list).print(&response, &mut out, &mut err).unwrap();
+    ShowRequest::Batches(list(1, true)).print(&response, &mut out, &mut err).unwrap();
     assert_eq!(out, b"id\r\n");
     let expected = "More: --next 7\n`north`: connected, but the barn reports: disk: make room\n";
     assert_eq!(String::from_utf8(err).unwrap(), expected);

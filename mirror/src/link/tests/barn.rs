@@ -170,7 +170,7 @@ fn router() -> Router {
         .route("/echo", get(echo))
         .route("/flood", get(flood))
         .route("/refuse", get(async || (StatusCode::CONFLICT, Body::from_stream(in_two_pieces()))))
-        .route("/told", get(told))
+        .route("/refuse-headers", get(refuse_with_headers))
         .route("/wrong-accept", get(wrong_accept))
         .route("/text", get(text_message))
         .route("/ping", get(ping))
@@ -225,7 +225,7 @@ async fn flood(upgrade: WebSocketUpgrade) -> Response {
 }
 
 /// Refuses a live connection with the headers that asked for it.
-async fn told(headers: HeaderMap) -> (StatusCode, String) {
+async fn refuse_with_headers(headers: HeaderMap) -> (StatusCode, String) {
     let names = ["host", "connection", "upgrade", "sec-websocket-version", "x-api-key", "herdlinx-blobs"];
     (StatusCode::CONFLICT, names.map(|name| text(&headers, name)).join(" "))
 }

@@ -115,7 +115,7 @@ async fn every_other_answer_is_refused_with_its_meaning() {
 
 /// Catches a search that shows a silent address although another one has answered.
 #[tokio::test]
-async fn the_answer_that_says_most_is_told() {
+async fn the_most_informative_answer_wins() {
     let dead = address(&dead_address());
     let no_barn = answering(StatusCode::OK, "<html>");
     let (wrong, long) = (answering(StatusCode::FORBIDDEN, ""), answering(StatusCode::OK, vec![b' '; 20_000]));
@@ -126,11 +126,11 @@ async fn the_answer_that_says_most_is_told() {
     let ranked = [dead, address(&long.at), address(&no_barn.at), address(&wrong.at), address(&unproved.at)];
     for pair in ranked.windows(2) {
         let [less, more] = pair else { unreachable!("windows of two") };
-        let told = introduce(std::slice::from_ref(more), &introduction()).await.unwrap_err();
-        assert!(told.to_string().contains(&more.to_string()), "{told}");
+        let shown = introduce(std::slice::from_ref(more), &introduction()).await.unwrap_err();
+        assert!(shown.to_string().contains(&more.to_string()), "{shown}");
         for order in [[less.clone(), more.clone()], [more.clone(), less.clone()]] {
             let error = introduce(&order, &introduction()).await.unwrap_err();
-            assert_eq!(error, told, "{order:?}");
+            assert_eq!(error, shown, "{order:?}");
         }
     }
     let error = introduce(&[], &introduction()).await.unwrap_err();

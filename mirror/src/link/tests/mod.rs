@@ -249,8 +249,10 @@ async fn an_address_is_forgotten_only_if_it_does_not_lead_to_the_barn() {
 #[tokio::test]
 async fn a_live_connection_is_asked_for_with_the_key_and_the_blobs_that_are_read() {
     let (barn, link) = paired();
-    let LiveResponse::Refused(told) = open_live(&link, "/told").await else { panic!("the connection was opened") };
-    assert_eq!(told.body, format!("{} Upgrade websocket 13 hxb_key barn-health", barn.at));
+    let LiveResponse::Refused(refused) = open_live(&link, "/refuse-headers").await else {
+        panic!("the connection was opened")
+    };
+    assert_eq!(refused.body, format!("{} Upgrade websocket 13 hxb_key barn-health", barn.at));
     let Err(error) = link.open_live("/wrong-accept", TIMEOUT_MS).await else { panic!("another protocol") };
     assert!(error.to_string().contains("a protocol other than WebSocket"), "{error}");
 }

@@ -1,6 +1,9 @@
 //! The sweep of what has ended, the number of users, and their list.
 
+use super::super::sweep::SWEEP_INTERVAL;
 use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Catches ended sessions that stay on the disk of an office without links, links of one without sessions, and a process that is
 /// not swept at its end.
@@ -10,9 +13,9 @@ async fn what_has_ended_is_swept_at_intervals_and_at_the_end() {
     let trigger = service::lifecycle::ShutdownTrigger::default();
     let keeper = tokio::spawn(office.people.clone().keep_swept(trigger.signal()));
     office.clock.pass(SESSION_LIFETIME);
-    tokio::time::sleep(Duration::from_secs(599)).await;
+    tokio::time::sleep(SWEEP_INTERVAL.saturating_sub(SECOND)).await;
     assert_eq!(rows::<SessionRow>(&office, SESSIONS).len(), 1);
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(2 * SECOND).await;
     service::harness::wait_until("the session is swept", async || {
         rows::<SessionRow>(&office, SESSIONS).is_empty().then_some(())
     })

@@ -111,7 +111,7 @@ struct Followers {
     same_history: bool,
 }
 
-/// An event that the followers stop for.
+/// An event that changes what is followed, or may.
 enum Interruption {
     ShownEnded(FollowEnd),
     BuildingEnded(FollowEnd),

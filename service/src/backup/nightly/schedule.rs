@@ -125,14 +125,14 @@ mod tests {
         denver(ClockTrust::Synchronized).wait(reading(hours, synchronized), STARTED_MS, last)
     }
 
-    /// Returns the reading at 02:30, just at the start of the process.
-    fn at_hour() -> RawReading {
+    /// Returns the reading at 02:30, at the start of the process.
+    fn half_past_two() -> RawReading {
         RawReading { received_at_us: THREE_AT_NIGHT_US - 1_800_000_000, ..reading(0, true) }
     }
 
-    /// Returns the time of a backup that was verified so many microseconds before 02:30.
-    fn half_past_two(before_us: i64) -> VerifyTime {
-        VerifyTime::Wall(at_hour().received_at_us - before_us)
+    /// Returns the time of a backup that was verified this long before 02:30.
+    fn verified_before(us: i64) -> VerifyTime {
+        VerifyTime::Wall(half_past_two().received_at_us - us)
     }
 
     /// Catches a clock that was never set and is trusted, and one that is not although it was set.
@@ -165,8 +165,14 @@ mod tests {
         assert_eq!(wait(20, true, Some(VerifyTime::SinceBoot(STARTED_MS))), 3 * HOUR + half);
         assert_eq!(wait(24, true, Some(VerifyTime::SinceBoot(STARTED_MS))), Duration::ZERO);
         // One of just that time is that of the night.
-        assert_eq!(denver(ClockTrust::Synchronized).wait(at_hour(), STARTED_MS, Some(half_past_two(0))), 24 * HOUR);
-        assert_eq!(denver(ClockTrust::Synchronized).wait(at_hour(), STARTED_MS, Some(half_past_two(1))), SETTLE_TIME);
+        assert_eq!(
+            denver(ClockTrust::Synchronized).wait(half_past_two(), STARTED_MS, Some(verified_before(0))),
+            24 * HOUR
+        );
+        assert_eq!(
+            denver(ClockTrust::Synchronized).wait(half_past_two(), STARTED_MS, Some(verified_before(1))),
+            SETTLE_TIME
+        );
         // The last one is of the evening, and the machine was off at 02:30.
         assert_eq!(wait(0, true, before(7)), SETTLE_TIME);
         assert_eq!(wait(1, true, before(7)), Duration::ZERO);

@@ -185,6 +185,7 @@ mod tests {
     /// answer because its body was not read.
     #[tokio::test(start_paused = true)]
     async fn a_head_is_read_up_to_8_kib_and_a_body_behind_it_up_to_1_mib() {
+        const BODY_BYTES: usize = 1_048_576;
         for (head, is_whole) in
             [("G / H\r\n\r\n", true), ("G / H\n\nx", true), ("G / H\r\nA: b\r\n", false), ("", false)]
         {
@@ -192,7 +193,7 @@ mod tests {
         }
         let local = LOCAL.parse().unwrap();
         let head = format!("GET / {}", "x".repeat(8_192 - "GET / ".len()));
-        for (head, body_bytes) in [(head.as_str(), 1_048_576), ("POST / HTTP/1.1\r\n\r\n", 1_048_576)] {
+        for head in [head.as_str(), "POST / HTTP/1.1\r\n\r\n"] {
             let (mut client, mut server) = tokio::io::duplex(64 * 1024);
             let answering = tokio::spawn(async move { answer(&mut server, local, |_, _| ()).await });
             client.write_all(head.as_bytes()).await.unwrap();
@@ -203,7 +204,7 @@ mod tests {
                 .unwrap();
             assert_eq!(&begin, b"HTTP/1.1 400 ");
             // The client never ends what it sends.
-            client.write_all(&vec![b'x'; body_bytes]).await.unwrap();
+            client.write_all(&vec![b'x'; BODY_BYTES]).await.unwrap();
             tokio::time::timeout(crate::harness::TIMEOUT, answering).await.expect("it reads on").unwrap().unwrap();
         }
     }
