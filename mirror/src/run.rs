@@ -7,7 +7,7 @@ use crate::follow::FollowSettings;
 use crate::pages::{self, Browsers, Conventions};
 use crate::people::{People, PeopleError, command as user_command};
 use crate::settings::Settings;
-use crate::sites::{OfficeIdentity, OfficeMetrics, SiteCommandError, SiteFiles, Sites, WriterError};
+use crate::sites::{FollowerError, OfficeIdentity, OfficeMetrics, SiteCommandError, SiteFiles, Sites};
 use axum::Router;
 use herd::clock::{Clock, SystemClock};
 use herd::pairing::{Fingerprint, MAX_OFFICE_NAME_CHARS};
@@ -56,9 +56,9 @@ pub enum RunError {
     /// The sites could not be started.
     #[error(transparent)]
     Sites(#[from] SiteCommandError),
-    /// A copy can no longer be written.
+    /// A site can no longer be followed.
     #[error("{0}. The process ends, so that a restart opens the files again")]
-    Writer(#[from] WriterError),
+    Follower(#[from] FollowerError),
     /// The users cannot be loaded.
     #[error(transparent)]
     People(#[from] PeopleError),
@@ -86,10 +86,10 @@ impl From<&RunError> for Exit {
     }
 }
 
-/// The sites, and the first of their writers that fails.
+/// The sites, and the first failure of one.
 struct Replication {
     sites: Arc<Sites>,
-    failures: mpsc::Receiver<WriterError>,
+    failures: mpsc::Receiver<FollowerError>,
 }
 
 impl Core for Replication {

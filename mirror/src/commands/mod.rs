@@ -334,7 +334,7 @@ impl From<SiteCommandError> for ControlError {
     fn from(error: SiteCommandError) -> Self {
         match &error {
             SiteCommandError::Files(files) => refusal(files),
-            SiteCommandError::ShuttingDown(_) | SiteCommandError::Aborted(_) => Self::failed(error),
+            _ => Self::failed(error),
         }
     }
 }

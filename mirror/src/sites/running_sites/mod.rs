@@ -1,10 +1,12 @@
 //! The sites of the running process. Each is followed by a task of its own, and can be added or removed at any time.
 
+mod site;
+
 use super::catalogs::Catalogs;
 use super::command_error::SiteCommandError;
 use super::details::SiteDetails;
 use super::files::{SiteFiles, SiteFilesError};
-use super::follower::{CopyReply, MAX_QUEUED_COMMANDS, OwnSteps, Retry, SiteCommand, SiteFollower, WriterError};
+use super::follower::{CopyReply, OwnSteps, Retry, SiteCommand, SiteFollower};
 use super::name::SiteName;
 use super::prepared::{OfficeIdentity, PairingTarget, PreparedSite, PreparedSummary, Search};
 use super::register::{AddOptions, PairingOutcome, PairingReceipt, Site, SitesError};
@@ -23,29 +25,15 @@ use service::door::reply::{ApiError, with_fallbacks};
 use service::lifecycle::{Shutdown, ShutdownTrigger};
 use service::remote;
 use service::sync::{NotServedError, serve};
+pub use site::FollowerError;
+use site::{Commands, RunningSite, catch_panic};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use tracing::Instrument;
-
-/// Timeout for a site's task to shut down; after it the task is aborted. The parts of the task have shorter timeouts.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// A site with its task and its routers.
-struct RunningSite {
-    /// Time of the first pairing, in microseconds since the Unix epoch.
-    paired_at_us: i64,
-    view: Arc<SiteView>,
-    sync: Router,
-    remote: Router,
-    commands: mpsc::Sender<SiteCommand>,
-    shutdown: ShutdownTrigger,
-    task: JoinHandle<()>,
-}
 
 /// Effect of a removal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,9 +56,9 @@ pub struct Sites {
     searches: RwLock<BTreeMap<SiteName, Search>>,
     /// Set by [`Sites::start_searches`].
     identity: OnceLock<OfficeIdentity>,
-    /// Held while the list of sites changes: one command at a time.
+    /// Held while the list of sites changes: one command at a time. Of a site, only its end is waited for meanwhile.
     changing: Mutex<()>,
-    failures: mpsc::Sender<WriterError>,
+    failures: mpsc::Sender<FollowerError>,
 }
 
 impl std::fmt::Debug for Sites {
@@ -80,12 +68,12 @@ impl std::fmt::Debug for Sites {
 }
 
 impl Sites {
-    /// Starts to follow all paired sites. The receiver yields the first writer that fails; the process must then end.
+    /// Starts to follow all paired sites. The receiver yields the first failure of a site; the process must then end.
     pub async fn start(
         files: SiteFiles,
         settings: FollowSettings,
         clock: Arc<dyn Clock>,
-    ) -> Result<(Arc<Self>, mpsc::Receiver<WriterError>), SiteCommandError> {
+    ) -> Result<(Arc<Self>, mpsc::Receiver<FollowerError>), SiteCommandError> {
         let (failures, first_failure) = mpsc::channel(1);
         let (running, changing) = (RwLock::default(), Mutex::default());
         let (searches, identity, catalogs) = (RwLock::default(), OnceLock::new(), Arc::default());
@@ -179,7 +167,7 @@ impl Sites {
             PairingOutcome::New => self.start_site(site).await?,
             // Sent for an unchanged line too: adding it again is an operator's way to retry a stopped site.
             PairingOutcome::Known { .. } => {
-                self.send(&receipt.site.name, SiteCommand::Pair(Box::new(site))).await?;
+                self.commands(&receipt.site.name)?.send(SiteCommand::Pair(Box::new(site)))?;
             }
         }
         Ok(())
@@ -197,13 +185,21 @@ impl Sites {
         }
         let wanted = name.clone();
         let site = self.blocking(move |files| files.find(&wanted)).await?;
-        let running = self.running.write().unwrap_or_else(PoisonError::into_inner).remove(&site.name);
-        if let Some(running) = running {
-            running.shut_down().await;
-        }
+        self.end_site(&site.name).await?;
         self.catalogs.forget(site.name.as_str());
         let now_us = self.now_us();
         self.blocking(move |files| files.remove(&name, now_us)).await.map(Removed::Site)
+    }
+
+    /// Ends the task of a site. If it does not end in time, the site stays, so that the removal can be repeated.
+    async fn end_site(&self, name: &SiteName) -> Result<(), SiteCommandError> {
+        let running = self.running.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        let Some(mut running) = running else { return Ok(()) };
+        if running.has_shut_down().await {
+            return Ok(());
+        }
+        self.running.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), running);
+        Err(SiteCommandError::StillEnding(name.clone()))
     }
 
     /// Starts a new copy of a site beside the served one.
@@ -221,11 +217,8 @@ impl Sites {
         name: String,
         command: fn(CopyReply) -> SiteCommand,
     ) -> Result<CopyNumber, SiteCommandError> {
-        let _one_at_a_time = self.changing.lock().await;
         let site = self.blocking(move |files| files.find(&name)).await?;
-        let (reply, done) = oneshot::channel();
-        self.send(&site.name, command(reply)).await?;
-        Ok(done.await.map_err(|_| SiteCommandError::ShuttingDown(site.name.to_string()))??)
+        self.commands(&site.name)?.send_about_copy(command).await
     }
 
     /// Returns the served copy of a site, or the reason why there is none.
@@ -361,7 +354,7 @@ impl Sites {
         let (status, published) = watch::channel(FollowStatus::default());
         let view = Arc::new(SiteView::new(site.name.clone(), published).backed_up(&self.backups));
         view.change(|state| state.has_complete = has_complete);
-        let (commands, queue) = mpsc::channel(MAX_QUEUED_COMMANDS);
+        let (commands, queue) = Commands::new(site.name.clone());
         let trigger = ShutdownTrigger::default();
         let shutdown = trigger.signal();
         let (name, paired_at_us) = (site.name.clone(), site.added_at_us);
@@ -391,7 +384,7 @@ impl Sites {
         let failures = self.failures.clone();
         // Every log line of the task carries the name of the site.
         let span = tracing::info_span!("site", site = %name);
-        let follower = Box::pin(follower.run().instrument(span));
+        let follower = Box::pin(catch_panic(name.clone(), follower.run()).instrument(span));
         tokio::spawn(async move {
             if let Err(failure) = follower.await {
                 // The channel holds one failure; an earlier one ends the process already.
@@ -400,10 +393,9 @@ impl Sites {
         })
     }
 
-    async fn send(&self, name: &SiteName, command: SiteCommand) -> Result<(), SiteCommandError> {
-        let shutting_down = || SiteCommandError::ShuttingDown(name.to_string());
-        let commands = self.with_site(name.as_str(), |running| running.commands.clone()).ok_or_else(shutting_down)?;
-        commands.send(command).await.map_err(|_| shutting_down())
+    fn commands(&self, name: &SiteName) -> Result<Commands, SiteCommandError> {
+        let commands = self.with_site(name.as_str(), |running| running.commands.clone());
+        commands.ok_or_else(|| SiteCommandError::ShuttingDown(name.to_string()))
     }
 
     async fn blocking<T: Send + 'static>(
@@ -427,13 +419,5 @@ impl PairingTarget for Sites {
     }
 }
 
-impl RunningSite {
-    async fn shut_down(self) {
-        let Self { view, shutdown, mut task, .. } = self;
-        shutdown.request();
-        if timeout(SHUTDOWN_TIMEOUT, &mut task).await.is_err() {
-            tracing::warn!(site = %view.name, "the site did not shut down in time; aborting it");
-            task.abort();
-        }
-    }
-}
+#[cfg(test)]
+mod tests;
