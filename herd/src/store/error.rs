@@ -21,6 +21,11 @@ impl DamagedRow {
     pub(crate) fn at(sequence: Sequence) -> Self {
         Self { first: sequence, last: sequence }
     }
+
+    /// Returns whether a change is one of the row.
+    pub(crate) fn holds(&self, sequence: Sequence) -> bool {
+        (self.first..=self.last).contains(&sequence)
+    }
 }
 
 impl Display for DamagedRow {

@@ -5,6 +5,8 @@
 //! - **The digest after the row proves the changes.** The next row has it, or the head. Nobody can make other changes that lead
 //!   to it, from whatever digest they start. What the damaged row says about itself counts for nothing.
 //! - **One row at a time, the last one first.** A row behind it that is damaged as well proves nothing until it is mended.
+//! - **A page that does not take the row leaves the writer as it was.** redb reads the page to write it, which damage of its
+//!   header prevents. An office asks again and again, and would end a writer that stops there each time.
 //! - **The tables stay as they are.** What they hold was folded from the changes that were written, before the damage.
 
 use super::error::DamagedRow;
@@ -19,7 +21,7 @@ pub enum MendReceipt {
         /// The row.
         row: DamagedRow,
     },
-    /// Nothing was written.
+    /// The row stays damaged.
     Refused(MendError),
 }
 
@@ -40,10 +42,11 @@ pub enum MendError {
         /// That of the log.
         own: StoreId,
     },
-    /// Nothing proves the changes.
+    /// Nothing proves the changes, or the page of the row does not take them.
     #[error(
-        "the changes given for {row} do not lead to the digest behind them: they are not the ones that were there, or the \
-         row behind them is damaged as well, and is mended first"
+        "the changes given for {row} do not lead to the digest behind them, or their page does not take them: they are not the \
+         ones that were there; or the row behind them is damaged as well, and is mended first; or log.redb is damaged in more \
+         than rows, and `recover` makes it anew"
     )]
     Unproven {
         /// The damaged row.

@@ -262,13 +262,18 @@ impl Store {
         let mut window = TextWindow::new(forgotten);
         let mut after = forgotten.max(Sequence(folded.0.saturating_sub(MAX_WINDOW_CHANGES)));
         while after < folded {
-            let (changes, _) = match self.log.reader()?.changes_after(after, REFOLD_CHANGES, REFOLD_BYTES) {
-                // At worst a text of this row is recorded twice. To record nothing would be worse.
+            let read = self.log.reader().and_then(|log| log.changes_after(after, REFOLD_CHANGES, REFOLD_BYTES));
+            let changes = match read {
+                Ok((changes, _)) => changes,
+                // At worst a text of these changes is recorded twice. To record nothing would be worse.
                 Err(StoreError::DamagedLog { row, .. }) => {
                     after = row.last.max(after.next());
                     continue;
                 }
-                read => read?,
+                Err(error) => {
+                    tracing::error!(%error, after = after.0, "cannot read recent changes; what they hold may be recorded twice");
+                    break;
+                }
             };
             for (bytes, n) in changes.iter().zip(after.0 + 1..) {
                 if let Ok(change) = Change::from_bytes(bytes) {

@@ -25,7 +25,7 @@ pub(crate) const PAGE_BYTES: usize = 4_096;
 /// Maximum length of a row.
 pub(crate) const MAX_ROW_BYTES: usize = HEADER_BYTES + ROW_BYTES + ROW_CHANGES * size_of::<u32>();
 /// Length up to which a page with several rows counts as one: redb adds a row to a page while that has room.
-const MAX_PAGE_BYTES: u64 = 2 * MAX_ROW_BYTES as u64;
+pub(super) const MAX_PAGE_BYTES: u64 = 2 * MAX_ROW_BYTES as u64;
 /// First byte of a page that holds rows.
 const LEAF: u8 = 1;
 /// Length of a page's header.

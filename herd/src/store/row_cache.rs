@@ -9,9 +9,9 @@
 //!   The copies in memory are what was hashed. A mere note that a row was intact was rejected: what is read from the
 //!   file later may be damaged since.
 
+use super::guarded::PageBytes;
 use super::row::RowReader;
 use crate::position::Sequence;
-use redb::AccessGuard;
 use std::collections::VecDeque;
 use std::ops::{Deref, Range};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -22,7 +22,7 @@ const KEPT_BYTES: usize = 2 * 1024 * 1024;
 /// The bytes of a row, wherever they are.
 pub(super) enum RowBytes {
     /// In a page of `log.redb`.
-    Body(AccessGuard<'static, &'static [u8]>),
+    Body(PageBytes<'static>),
     /// In memory.
     Tail(Arc<[u8]>),
 }
@@ -39,7 +39,7 @@ impl Deref for RowBytes {
 
     fn deref(&self) -> &[u8] {
         match self {
-            Self::Body(page) => page.value(),
+            Self::Body(page) => page,
             Self::Tail(bytes) => bytes,
         }
     }
@@ -62,7 +62,7 @@ impl CachedRow {
         let intact = if bytes.are_trusted() { OnceLock::from(true) } else { OnceLock::new() };
         let bytes = match bytes {
             // A copy: the page would keep a read transaction open for as long as the row is kept.
-            RowBytes::Body(page) => page.value().into(),
+            RowBytes::Body(page) => (*page).into(),
             RowBytes::Tail(bytes) => bytes,
         };
         let row = RowReader::new(first, &bytes)?;

@@ -10,8 +10,9 @@
 //!   happens to its keys. [`LocalFile::failure`] says what is wrong until a write succeeds.
 
 use super::disk::{Disk as _, drop_cached};
+use super::guarded::{GuardedDatabase, PANICKED, guarded_with};
 use super::memory::MemoryDisk;
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition, TableError};
+use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, StorageError, TableDefinition, TableError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{OpenOptions, Permissions};
@@ -27,6 +28,9 @@ type RowsRead = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 /// First byte of every value. Another version would be another frozen type.
 const VALUE_VERSION: u8 = 1;
+
+/// Name of the file.
+const LOCAL_FILE: &str = "local.redb";
 
 /// Page cache. The file holds some hundred small rows.
 const CACHE_BYTES: usize = 1024 * 1024;
@@ -100,17 +104,18 @@ type Opener = Box<dyn Fn(&Path) -> Result<Database, LocalError> + Send>;
 struct FileState {
     open: Opener,
     /// `None` after a failed write, until the file is open again.
-    database: Option<Arc<Database>>,
+    database: Option<Arc<GuardedDatabase>>,
     failure: Option<String>,
 }
 
 impl FileState {
-    fn database(&mut self, path: &Path) -> Result<Arc<Database>, LocalError> {
+    fn database(&mut self, path: &Path) -> Result<Arc<GuardedDatabase>, LocalError> {
         if let Some(database) = &self.database {
             return Ok(database.clone());
         }
-        let opened = (self.open)(path).inspect_err(|error| self.failure = Some(error.to_string()))?;
-        Ok(self.database.insert(Arc::new(opened)).clone())
+        let opened = guarded_at(path, || (self.open)(path));
+        let opened = opened.inspect_err(|error| self.failure = Some(error.to_string()))?;
+        Ok(self.database.insert(Arc::new(GuardedDatabase::new(opened, LOCAL_FILE))).clone())
     }
 }
 
@@ -152,13 +157,12 @@ impl LocalFile {
 
     /// Opens the file `local.redb` of a disk in memory, for tests of what a failing disk does.
     pub fn open_in(disk: &MemoryDisk) -> Result<Self, LocalError> {
-        const NAME: &str = "local.redb";
         let disk = disk.clone();
         let open = move |path: &Path| {
-            let opened = disk.open(NAME, CACHE_BYTES);
+            let opened = disk.open(LOCAL_FILE, CACHE_BYTES);
             opened.map_err(|error| LocalError::Disk { path: path.into(), reason: error.to_string() })
         };
-        Self::open_with(Path::new(NAME), Box::new(open))
+        Self::open_with(Path::new(LOCAL_FILE), Box::new(open))
     }
 
     /// Returns why the file cannot be written at the moment; `None` if the last write succeeded.
@@ -174,8 +178,10 @@ impl LocalFile {
     pub fn get<T: DeserializeOwned>(&self, space: &str, key: &str) -> Result<Option<T>, LocalError> {
         let row = row_key(space, key)?;
         let Some(rows) = self.read()? else { return Ok(None) };
-        let value = rows.get(row.as_slice()).map_err(|error| self.storage(&error))?;
-        value.map(|value| decode(value.value()).map_err(|reason| value_error(space, key, reason))).transpose()
+        guarded_at(&self.path, || {
+            let value = rows.get(row.as_slice()).map_err(|error| self.storage(&error))?;
+            value.map(|value| decode(value.value()).map_err(|reason| value_error(space, key, reason))).transpose()
+        })
     }
 
     /// Writes the value at (`space`, `key`). It is durable when this returns.
@@ -228,15 +234,17 @@ impl LocalFile {
         if let Some(separator) = to.last_mut() {
             *separator = 1;
         }
-        let range = rows.range(from.as_slice()..to.as_slice()).map_err(|error| self.storage(&error))?;
-        let mut found = Vec::new();
-        for row in range {
-            let (key, value) = row.map_err(|error| self.storage(&error))?;
-            let key = String::from_utf8_lossy(&key.value()[from.len()..]).into_owned();
-            let value = decode(value.value()).map_err(|reason| value_error(space, &key, reason))?;
-            found.push((key, value));
-        }
-        Ok(found)
+        guarded_at(&self.path, || {
+            let range = rows.range(from.as_slice()..to.as_slice()).map_err(|error| self.storage(&error))?;
+            let mut found = Vec::new();
+            for row in range {
+                let (key, value) = row.map_err(|error| self.storage(&error))?;
+                let key = String::from_utf8_lossy(&key.value()[from.len()..]).into_owned();
+                let value = decode(value.value()).map_err(|reason| value_error(space, &key, reason))?;
+                found.push((key, value));
+            }
+            Ok(found)
+        })
     }
 
     fn read(&self) -> Result<Option<RowsRead>, LocalError> {
@@ -244,12 +252,15 @@ impl LocalFile {
             return Ok(None);
         }
         let database = self.state().database(&self.path)?;
-        let reading = database.begin_read().map_err(|error| self.disk(&error))?;
-        match reading.open_table(ROWS) {
-            Ok(rows) => Ok(Some(rows)),
-            Err(TableError::TableDoesNotExist(_)) => Ok(None),
-            Err(error) => Err(self.disk(&error)),
-        }
+        guarded_at(&self.path, || {
+            let reading = database.open().map_err(|error| self.disk(&error))?;
+            let reading = reading.begin_read().map_err(|error| self.disk(&error))?;
+            match reading.open_table(ROWS) {
+                Ok(rows) => Ok(Some(rows)),
+                Err(TableError::TableDoesNotExist(_)) => Ok(None),
+                Err(error) => Err(self.disk(&error)),
+            }
+        })
     }
 
     fn write<T>(
@@ -259,7 +270,7 @@ impl LocalFile {
         // Held during the write: whoever writes next finds the file open, or closed.
         let mut state = self.state();
         let database = state.database(&self.path)?;
-        let written = self.write_to(&database, change);
+        let written = guarded_at(&self.path, || self.write_to(&database, change));
         state.failure = written.as_ref().err().map(ToString::to_string);
         if written.is_err() {
             state.database = None;
@@ -269,9 +280,10 @@ impl LocalFile {
 
     fn write_to<T>(
         &self,
-        database: &Database,
+        database: &GuardedDatabase,
         change: impl FnOnce(&mut redb::Table<'_, &'static [u8], &'static [u8]>) -> Result<T, StorageError>,
     ) -> Result<T, LocalError> {
+        let database = database.open().map_err(|error| self.disk(&error))?;
         let writing = database.begin_write().map_err(|error| self.disk(&error))?;
         let mut rows = writing.open_table(ROWS).map_err(|error| self.disk(&error))?;
         let result = change(&mut rows).map_err(|error| self.storage(&error))?;
@@ -292,6 +304,11 @@ impl LocalFile {
             other => self.disk(other),
         }
     }
+}
+
+/// Runs a part of redb. Makes a panic damage of the file.
+fn guarded_at<T>(path: &Path, run: impl FnOnce() -> Result<T, LocalError>) -> Result<T, LocalError> {
+    guarded_with(|| LocalError::Damaged { path: path.into(), reason: PANICKED.to_owned() }, run)
 }
 
 fn open_database(path: &Path) -> Result<Database, LocalError> {

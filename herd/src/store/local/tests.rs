@@ -132,6 +132,32 @@ proptest! {
     }
 }
 
+/// Catches a panic, where a key is asked for, at a page that is damaged while the file is open.
+#[test]
+fn damage_below_an_open_file_is_harmless_or_an_error_and_never_a_panic() {
+    const PAGE_BYTES: usize = 4_096;
+    let damages: [fn(&mut [u8]); 5] =
+        [|page| page[0] = 40, |page| page[3] ^= 1, |page| page[6] ^= 1, |page| page[7] ^= 0x80, |page| page.fill(0xa5)];
+    let mut failed = 0;
+    for (page, damage) in (0..20).flat_map(|page| damages.map(|damage| (page, damage))) {
+        let disk = MemoryDisk::default().uncached();
+        let file = LocalFile::open_in(&disk).unwrap();
+        for key in 0..40 {
+            file.put("s", &key.to_string(), &"some text".repeat(20)).unwrap();
+        }
+        let sound = disk.content(LOCAL_FILE).unwrap();
+        let mut content = sound.clone();
+        let Some(bytes) = content.get_mut(page * PAGE_BYTES..(page + 1) * PAGE_BYTES) else { break };
+        damage(bytes);
+        assert!(disk.overwrite(LOCAL_FILE, &content));
+        failed += usize::from(file.list::<String>("s").is_err());
+        failed += usize::from(file.get::<String>("s", "7").is_err());
+        // At a damaged count of free pages, a write of redb panics once more while it cleans up. That ends any process.
+        assert!(disk.overwrite(LOCAL_FILE, &sound));
+    }
+    assert!(failed > 10, "only {failed} damages were met");
+}
+
 proptest! {
     #[test]
     fn decoding_any_bytes_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

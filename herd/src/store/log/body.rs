@@ -2,7 +2,7 @@
 
 use super::super::disk::{Disk, open_guarded};
 use super::super::error::{DamagedRow, StoreError, storage};
-use super::super::guarded::{GuardedDatabase, guarded};
+use super::super::guarded::{GuardedDatabase, PageBytes, guarded};
 use crate::position::{Epoch, Sequence, StoreId};
 use redb::{AccessGuard, Range, ReadOnlyTable, ReadableTable as _, StorageError, TableDefinition, TableError};
 use std::ops::RangeBounds;
@@ -22,7 +22,11 @@ const EPOCHS: TableDefinition<'static, u32, u64> = TableDefinition::new("epochs"
 const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
 
 /// First sequence of a row, and its bytes.
-type Entry<'a> = (Sequence, AccessGuard<'a, &'static [u8]>);
+pub(super) type Entry<'a> = (Sequence, PageBytes<'a>);
+
+fn entry_of<'a>((first, row): (AccessGuard<'_, u64>, AccessGuard<'a, &'static [u8]>)) -> Entry<'a> {
+    (Sequence(first.value()), PageBytes::of(row, LOG_FILE))
+}
 
 /// The rows in a read transaction.
 pub(super) struct RowTable(ReadOnlyTable<u64, &'static [u8]>);
@@ -30,8 +34,7 @@ pub(super) struct RowTable(ReadOnlyTable<u64, &'static [u8]>);
 impl RowTable {
     /// Returns the last row.
     pub(super) fn last(&self) -> Result<Option<Entry<'_>>, StoreError> {
-        let last = guarded(LOG_FILE, || self.0.last().map_err(reading))?;
-        Ok(last.map(|(first, bytes)| (Sequence(first.value()), bytes)))
+        guarded(LOG_FILE, || Ok(self.0.last().map_err(reading)?.map(entry_of)))
     }
 
     /// Iterates over the rows that begin in a range.
@@ -51,8 +54,7 @@ impl Rows {
         &mut self,
         step: impl FnOnce(&mut Range<'static, u64, &'static [u8]>) -> RedbEntry,
     ) -> Option<Result<Entry<'static>, StoreError>> {
-        let entry = guarded(LOG_FILE, || step(&mut self.0).transpose().map_err(reading)).transpose()?;
-        Some(entry.map(|(first, bytes)| (Sequence(first.value()), bytes)))
+        guarded(LOG_FILE, || Ok(step(&mut self.0).transpose().map_err(reading)?.map(entry_of))).transpose()
     }
 }
 
@@ -76,12 +78,19 @@ pub(super) struct Body {
     database: Arc<GuardedDatabase>,
 }
 
-fn reading<E: std::fmt::Display>(error: E) -> StoreError {
-    storage("read", LOG_FILE)(error)
+fn reading(error: impl Into<redb::Error>) -> StoreError {
+    failed("read", error.into())
 }
 
-fn writing<E: std::fmt::Display>(error: E) -> StoreError {
-    storage("write", LOG_FILE)(error)
+fn writing(error: impl Into<redb::Error>) -> StoreError {
+    failed("write", error.into())
+}
+
+fn failed(doing: &'static str, error: redb::Error) -> StoreError {
+    match error {
+        redb::Error::Corrupted(why) => StoreError::DamagedFile { file: LOG_FILE.to_owned(), why },
+        error => storage(doing, LOG_FILE)(error),
+    }
 }
 
 impl Body {

@@ -27,6 +27,7 @@ pub(super) use writer::{LaidChanges, LogWriter, RowEnd};
 use super::changes::Changes;
 use super::disk::Disk;
 use super::error::{DamagedRow, StoreError};
+use super::guarded::PageBytes;
 use super::journal::FoundRecords;
 use super::row::{ROW_CHANGES, RowReader};
 use super::row_cache::{CachedRow, IntactRows, RowBytes};
@@ -113,7 +114,7 @@ impl Log {
         let mut tail = self.tail.snapshot();
         let body = self.body.rows()?;
         if let (Some(first), Some(rows)) = (tail.first(), &body)
-            && rows.range(first.0..)?.next().is_some()
+            && rows.range(first.0..)?.next().transpose()?.is_some()
         {
             tail = TailSnapshot::default();
         }
@@ -151,9 +152,9 @@ impl LogReader {
             Some(rows) => rows.last()?,
         };
         let Some((first, bytes)) = last else { return Ok(self.start()) };
-        match RowReader::new(first, bytes.value()) {
+        match RowReader::new(first, &bytes) {
             Some(row) => Ok(self.log.position(row.last(), row.after)),
-            None => Err(self.damaged(first)),
+            None => Err(self.damaged(first, first)),
         }
     }
 
@@ -165,40 +166,27 @@ impl LogReader {
         }
     }
 
-    /// Notes the damage of the row that begins at `first`, and returns the error that names it.
-    fn damaged(&self, first: Sequence) -> StoreError {
-        match self.damaged_row(first) {
-            Ok(row) => {
-                self.log.damage.note(row);
-                StoreError::DamagedLog {
-                    row,
-                    why: "its changes do not lead from the digest before them to the one after",
-                }
-            }
-            Err(error) => error,
-        }
-    }
-
-    /// Notes that changes from `first` on are missing before `next`, and returns the error that names them.
-    fn missing(&self, first: Sequence, next: Sequence) -> StoreError {
-        let row = DamagedRow { first, last: Sequence(next.0.saturating_sub(1)) };
-        self.log.damage.note(row);
-        StoreError::DamagedLog { row, why: "they are missing, and later ones are present" }
-    }
-
     /// Returns the digest before the row that begins at `next`, if one does.
     pub(super) fn digest_before(&self, next: Sequence) -> Result<Option<Digest>, StoreError> {
-        let row = self.row_from(next)?.filter(|(first, _)| *first == next);
+        let row = self.row_at(next)?;
         Ok(row.and_then(|(first, bytes)| RowReader::new(first, &bytes).map(|row| row.before)))
     }
 
     /// Returns the digest before the row that begins at `next`, if one does that holds what was written to it.
     pub(super) fn proven_digest_before(&self, next: Sequence) -> Result<Option<Digest>, StoreError> {
-        let row = self.row_from(next)?.filter(|(first, _)| *first == next);
+        let row = self.row_at(next)?;
         Ok(row.and_then(|(first, bytes)| {
             let row = RowReader::new(first, &bytes)?;
             (bytes.are_trusted() || row.is_intact()).then_some(row.before)
         }))
+    }
+
+    /// Returns the row that begins at `first`, if one does that can be read.
+    fn row_at(&self, first: Sequence) -> Result<Option<FoundRow>, StoreError> {
+        match self.row_from(first) {
+            Err(StoreError::DamagedLog { .. }) => Ok(None),
+            row => Ok(row?.filter(|(found, _)| *found == first)),
+        }
     }
 
     /// Returns whether the row of `log.redb` that begins at `first` holds what was written to it.
@@ -212,23 +200,8 @@ impl LogReader {
         let Some((first, bytes)) = self.body.as_ref().map(RowTable::last).transpose()?.flatten() else {
             return Ok(());
         };
-        let is_intact = RowReader::new(first, bytes.value()).is_some_and(|row| row.is_intact());
-        if is_intact { Ok(()) } else { Err(self.damaged(first)) }
-    }
-
-    /// Returns the extent of a damaged row: it ends before the next one, whatever it says about itself.
-    fn damaged_row(&self, first: Sequence) -> Result<DamagedRow, StoreError> {
-        let next = match &self.body {
-            Some(rows) => rows.range(first.0.saturating_add(1)..)?.next(),
-            None => None,
-        };
-        let next = next.transpose()?.map(|(next, _)| next).or(self.tail.first());
-        if let Some(next) = next {
-            return Ok(DamagedRow { first, last: Sequence(next.0.saturating_sub(1)).max(first) });
-        }
-        let last =
-            self.body_row_from(first)?.and_then(|(first, bytes)| RowReader::new(first, &bytes).map(|row| row.last()));
-        Ok(DamagedRow { first, last: last.unwrap_or(first) })
+        let is_intact = RowReader::new(first, &bytes).is_some_and(|row| row.is_intact());
+        if is_intact { Ok(()) } else { Err(self.damaged(first, first)) }
     }
 
     fn start(&self) -> Position {
@@ -272,7 +245,7 @@ impl LogReader {
         let Some(row) = cached.as_ref().filter(|row| row.holds(sequence)) else {
             return self.check_past(sequence, cached.as_deref());
         };
-        look(row).map(Some).ok_or_else(|| self.damaged(row.first()))
+        look(row).map(Some).ok_or_else(|| self.damaged(row.first(), sequence))
     }
 
     /// Returns whether a row holds what was written to it. One that is found to do so now is kept for all readers.
@@ -292,16 +265,19 @@ impl LogReader {
             return Ok(Some(kept));
         }
         let Some((first, bytes)) = self.row_from(sequence)? else { return Ok(None) };
-        let row = CachedRow::new(first, bytes).ok_or_else(|| self.damaged(first))?;
+        let row = CachedRow::new(first, bytes).ok_or_else(|| self.damaged(first, sequence))?;
         Ok(Some(Arc::new(row)))
     }
 
-    /// Returns `None` if `sequence` is past the head. Before it, the row that should hold it is damaged.
+    /// Returns `None` if `sequence` is past the head. Before it, the row that should hold it is damaged or missing.
     fn check_past<T>(&self, sequence: Sequence, before: Option<&CachedRow>) -> Result<Option<T>, StoreError> {
-        match before {
-            Some(row) if sequence <= self.head()?.sequence => Err(self.damaged(row.first())),
-            _ => Ok(None),
+        if sequence == Sequence::ZERO || sequence > self.head()?.sequence {
+            return Ok(None);
         }
+        Err(match before {
+            Some(row) if !row.is_intact() => self.damaged(row.first(), sequence),
+            _ => self.missing_around(sequence),
+        })
     }
 
     /// Returns the row of the tail that holds `sequence`, or the last row of the body that begins at or before it.
@@ -314,10 +290,24 @@ impl LogReader {
 
     /// Returns the last row of the body that begins at or before `sequence`, if it can hold that change.
     fn body_row_from(&self, sequence: Sequence) -> Result<Option<FoundRow>, StoreError> {
+        self.search_body(sequence).map_err(|error| self.unreadable(sequence, error))
+    }
+
+    fn search_body(&self, sequence: Sequence) -> Result<Option<FoundRow>, StoreError> {
         let Some(rows) = &self.body else { return Ok(None) };
         // Without a lower bound, redb would also read the first row of the log, for the other end of the range.
         let lowest = sequence.0.saturating_sub(ROW_CHANGES as u64 - 1);
-        let found = rows.range(lowest..=sequence.0)?.next_back().transpose()?;
+        let found = match rows.range(lowest..=sequence.0)?.next_back().transpose() {
+            // redb searched the page after the one that holds the row.
+            Err(error @ StoreError::DamagedFile { .. }) => {
+                let before = rows.range(lowest..=sequence.0)?.map_while(Result::ok).last();
+                let holds = |(first, bytes): &(Sequence, PageBytes<'_>)| {
+                    RowReader::new(*first, bytes).is_some_and(|row| row.last() >= sequence)
+                };
+                Some(before.filter(holds).ok_or(error)?)
+            }
+            found => found?,
+        };
         Ok(found.map(|(first, bytes)| (first, RowBytes::Body(bytes))))
     }
 
@@ -335,6 +325,14 @@ impl LogReader {
         Ok(body.chain(self.tail.rows_from(sequence).map(|row| Ok(row.into()))))
     }
 
+    /// Returns whether the changes after `after` begin with these, which end with a row.
+    fn has(&self, after: Sequence, changes: &Changes) -> Result<bool, StoreError> {
+        match self.changes_after(after, changes.len(), usize::MAX) {
+            Err(StoreError::DamagedLog { .. }) => Ok(false),
+            read => Ok(read?.0 == *changes),
+        }
+    }
+
     /// Returns the changes after `after`, and the position after them.
     ///
     /// There are at most `limit` changes and `max_bytes` bytes, but at least one change. Whole rows are preferred, because a
@@ -348,22 +346,28 @@ impl LogReader {
         let mut changes = Changes::default();
         let (mut end, mut skipped) = (None, None);
         for entry in self.rows_from(Sequence(after.0.saturating_add(1)))? {
-            let (first, bytes) = entry?;
+            let expected = Sequence(after.0 + changes.len() as u64 + 1);
+            let (first, bytes) = match entry {
+                // What comes before is sound. The next call begins at the error.
+                Err(_) if !changes.is_empty() => break,
+                entry => entry.map_err(|error| self.unreadable(expected, error))?,
+            };
             let row = RowReader::new(first, &bytes);
             if row.is_some_and(|row| row.last() <= after) {
                 skipped = Some(first);
                 continue;
             }
-            let expected = Sequence(after.0 + changes.len() as u64 + 1);
             let row = row.filter(|row| bytes.are_trusted() || row.is_intact());
             let row = match (row, skipped.take()) {
                 (Some(row), _) if first <= expected => row,
                 // What comes before the damage is sound. The next call begins at it.
                 _ if !changes.is_empty() => break,
                 // The row before says that it ends early, and is damaged itself.
-                (_, Some(before)) if first > expected && !self.is_intact(before)? => return Err(self.damaged(before)),
+                (_, Some(before)) if first > expected && !self.is_intact(before)? => {
+                    return Err(self.damaged(before, expected));
+                }
                 _ if first > expected => return Err(self.missing(expected, first)),
-                _ => return Err(self.damaged(first)),
+                _ => return Err(self.damaged(first, expected)),
             };
             let whole_fits =
                 changes.len() as u64 + row.count <= limit as u64 && changes.bytes() + bytes.len() <= max_bytes;
@@ -371,11 +375,14 @@ impl LogReader {
                 break;
             }
             let last = take_from_row(&row, after, limit, max_bytes, &mut changes);
-            let digest = row.digest_at(last).ok_or_else(|| self.damaged(first))?;
+            let digest = row.digest_at(last).ok_or_else(|| self.damaged(first, expected))?;
             end = Some(self.log.position(last, digest));
             if last < row.last() {
                 break;
             }
+        }
+        if end.is_none() && after < self.head()?.sequence {
+            return Err(self.missing_around(after.next()));
         }
         Ok((changes, end))
     }

@@ -171,7 +171,8 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Writes changes in the place of a damaged row, if they lead to the digest after it. Returns whether they do.
+    /// Writes changes in the place of a damaged row, if they lead to the digest after it and its page takes them. Returns
+    /// whether the row is whole again.
     ///
     /// `before` is the digest that they start from.
     pub(in super::super) fn mend(
@@ -185,15 +186,20 @@ impl LogWriter {
         } else {
             self.reader()?.proven_digest_before(row.last.next())?
         };
-        let (rows, digest) = lay_rows(Sequence(row.first.0.saturating_sub(1)), before, changes);
-        if after != Some(digest) {
+        let start = Sequence(row.first.0.saturating_sub(1));
+        let (rows, digest) = lay_rows(start, before, changes);
+        if after != Some(digest) || !self.reader()?.are_pages_sound_around(row) {
             return Ok(false);
         }
         self.begin_write()?;
         self.log.body.write(&rows, &[])?;
         self.failed = false;
-        self.log.damage.forget(&row);
-        Ok(true)
+        // A page with wrong keys may take the row and not lead to it.
+        let is_mended = self.reader()?.has(start, changes)?;
+        if is_mended {
+            self.log.damage.forget(&row);
+        }
+        Ok(is_mended)
     }
 
     fn begin_write(&mut self) -> Result<(), StoreError> {
