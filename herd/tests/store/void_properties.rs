@@ -40,6 +40,12 @@ fn merges_one_touched_by(step: &Step, herd: &HerdView, last: Sequence) -> bool {
     [animal, absorbed].into_iter().any(|id| herd.animals.get(&id.0).is_some_and(|animal| animal.last == last))
 }
 
+/// Returns whether an operator begins a reader era at an earlier payload.
+fn begins_earlier_era(step: &Step) -> bool {
+    let Step::Correct(CorrectionRequest { correction, .. }) = step else { return false };
+    matches!(correction, Correction::NewReaderEra { from: Some(_), .. })
+}
+
 proptest! {
     #![proptest_config(property::cases(120))]
 
@@ -69,8 +75,8 @@ proptest! {
     /// Later events are decided again, so this claims that a second decision equals the first.
     ///
     /// Not claimed if an operator merges the animal while the event is its last change: the merged animal has the status of
-    /// the one that was touched last. Nor if the event that brought the tag is moved into an era behind this one, which has
-    /// brought the tag then.
+    /// the one that was touched last. Nor if a reader era begins at an earlier payload: an event that is decided again belongs to
+    /// that era from the start, and so to another animal until the two are merged.
     #[test]
     fn voiding_an_event_without_effect_changes_nothing(
         steps in steps(40), at in any::<Index>(), tag in select(vec!["lf:A", "lf:B", "lf:C", "epc:U1", "epc:U2", "epc:U3"]),
@@ -92,13 +98,12 @@ proptest! {
             }
         }
         let before = paper.herd();
-        if before.tags.values().any(|held| held.since == brought_nothing) {
-            return Ok(());
-        }
         prop_assert!(paper.step(&voiding(brought_nothing.0), &rules).is_some());
         let after = paper.herd();
         all_hold(&after).map_err(TestCaseError::fail)?;
-        prop_assert_eq!(without_marks(&after), without_marks(&before));
+        if !steps.iter().any(begins_earlier_era) {
+            prop_assert_eq!(without_marks(&after), without_marks(&before));
+        }
     }
 
     #[test]
