@@ -75,8 +75,8 @@ proptest! {
     /// Later events are decided again, so this claims that a second decision equals the first.
     ///
     /// Not claimed if an operator merges the animal while the event is its last change: the merged animal has the status of
-    /// the one that was touched last. Nor if a reader era begins at an earlier payload: an event that is decided again belongs to
-    /// that era from the start, and so to another animal until the two are merged.
+    /// the one that was touched last. Nor if a reader era begins at an earlier payload: what is decided again
+    /// is of that era from the start, and a merged animal may then have come back by another change, or not have left.
     #[test]
     fn voiding_an_event_without_effect_changes_nothing(
         steps in steps(40), at in any::<Index>(), tag in select(vec!["lf:A", "lf:B", "lf:C", "epc:U1", "epc:U2", "epc:U3"]),
