@@ -18,6 +18,8 @@ pub const WEAK_SIGNAL_DBM: i16 = -110;
 /// Maximum number of quarters of all channels, about 200 MB. Later ones are not counted. Eight channels that hear something
 /// day and night need seven years for it.
 const MAX_QUARTERS: usize = 2_000_000;
+/// The memory that a map needs for a quarter beside its key and its counts, in bytes.
+pub(super) const NODE_BYTES: usize = 16;
 
 /// Reads of a channel in a quarter of an hour.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -138,7 +140,7 @@ impl Reads {
 
     /// Returns the memory of the counts, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        let quarter = size_of::<(i64, u32)>() + size_of::<ReadCounts>() + 16;
+        let quarter = size_of::<(i64, u32)>() + size_of::<ReadCounts>() + NODE_BYTES;
         let rejections: usize = self.quarters.values().map(|counts| counts.rejections.capacity() * 24).sum();
         self.quarters.len() * quarter + rejections + self.amended.len() * super::MAP_ENTRY_BYTES + self.channels.bytes()
     }

@@ -3,7 +3,7 @@
 use super::facts::{FactKind, NO_FACT, NewFact};
 use super::packed::Packed;
 use super::*;
-use crate::change::{TagKind, TagState};
+use crate::change::{Change, TagKind, TagState};
 use crate::clock::WallTime;
 use crate::testing::TestBarn;
 use std::ops::ControlFlow;
@@ -48,6 +48,24 @@ fn entries_of_maps_are_counted_to_the_byte() {
     let long = "a pen whose name does not fit into the place of a text";
     let name = |name: &'static str| grown(&move |catalog| assert_eq!(catalog.pens.intern(Some(name)), 1));
     assert_eq!(name(long) - name("P1"), 3 * long.len());
+    let Some(Change::Received(read)) =
+        TestBarn::with_payloads(&["hxb:L1:A:U1"]).snapshot().change(Sequence(2)).unwrap()
+    else {
+        panic!("a payload is no Received change");
+    };
+    let of_quarters = |quarters: i64| {
+        grown(&|catalog| {
+            for quarter in 1..=quarters {
+                let mut read = read.clone();
+                read.clock.received_at_us = quarter * QUARTER_US;
+                catalog.reads.receive(Sequence(1), &read);
+            }
+        })
+    };
+    assert_eq!(
+        of_quarters(3) - of_quarters(1),
+        2 * (size_of::<(i64, u32)>() + size_of::<ReadCounts>() + reads::NODE_BYTES)
+    );
     let late = |of: u64| {
         let new = NewFact { by: Sequence(9), of: Sequence(of), at: WEIGHING.at, kind: FactKind::Exported };
         grown(&move |catalog| assert_eq!(catalog.facts.add(0, new, NO_FACT), 1))
