@@ -5,6 +5,7 @@
 //! | carried out | 200, with the numbers of payloads that were appended and that were here |
 //! | without author or reason, invalid JSON, changes that do not lead to the end that they name | 400, 413, 415 |
 //! | changes of another history | 409 `other_history` |
+//! | changes of a later program, or such whose place is in a damaged row of this log | 409 `unknown_change`, `damaged_log` |
 //! | changes in the place of a row that is not damaged, or that the log does not prove | 409 `not_damaged`, `unproven` |
 //! | another order at the same time | 503 `busy` with `Retry-After` |
 //! | refused during a shutdown, on a full disk, or after a failed commit | 503 with `Retry-After`; retrying is safe |

@@ -142,6 +142,18 @@ async fn lost_payloads_come_back_once_and_other_orders_are_refused_by_their_code
     }
 }
 
+/// Catches a barn whose writer ends with an order that it cannot carry out, and with it the radios.
+#[tokio::test]
+async fn changes_of_a_later_program_are_refused_and_the_writer_goes_on() {
+    let (whole, door) = (door(5).await, door(2).await);
+    let lost = whole.run_after(3);
+    let later = lost.changes.iter().chain([&b"\x63\x01later"[..]]).collect();
+    let (status, refusal) = door.give("J. Doe", &ChangeRun::following(lost.after, later), false).await;
+    assert_eq!((status, &refusal["error"]), (409, &json!("unknown_change")), "{refusal}");
+    let (status, reply) = door.give("J. Doe", &lost, false).await;
+    assert_eq!((status, &reply["kept"]), (200, &json!(3)), "{reply}");
+}
+
 /// Catches orders that pile up in the memory of the barn.
 #[tokio::test]
 async fn a_second_order_at_the_same_time_is_refused() {

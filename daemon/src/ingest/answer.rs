@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use herd::clock::iso_utc_if_set;
 use herd::payload::{ContentHash, Rejection};
 use herd::position::Sequence;
+use herd::store::StoreError;
 use serde::{Serialize, Serializer};
 use service::door::reply::ApiError;
 use std::fmt::{self, Display, Formatter};
@@ -189,6 +190,13 @@ pub(crate) fn record_error(error: &RecordError) -> ApiError {
         RecordError::Disk(DiskError::Unknown { .. }) | RecordError::Failed(_) => {
             unavailable("storage_failed", "the disk cannot store it now; send it again", RETRY_SOON_S)
         }
+        RecordError::Refused(error) => {
+            let code = match **error {
+                StoreError::UnknownLost { .. } => "unknown_change",
+                _ => "damaged_log",
+            };
+            ApiError::new(StatusCode::CONFLICT, code, error.to_string())
+        }
         RecordError::TablesBehind { why, .. } => {
             unavailable("upgrade_needed", &format!("nothing can be recorded: {why}"), RETRY_LATER_S)
         }
@@ -200,17 +208,22 @@ pub(crate) fn record_error(error: &RecordError) -> ApiError {
 mod tests {
     use super::*;
     use herd::payload::content_hash;
+    use herd::store::DamagedRow;
 
     /// Catches a caller that sends again at once although a person has to help, or that gives up what it should keep.
     #[test]
     fn each_error_of_the_recorder_says_if_and_when_to_send_again() {
         let (folded, head) = (Sequence(3), Sequence(5));
         let why = herd::change::ChangeError::Unknown { kind: 99, version: 1 };
+        let unknown = StoreError::UnknownLost { sequence: head, why: why.clone() };
+        let damaged = StoreError::DamagedLog { row: DamagedRow { first: folded, last: head }, why: "it lacks its end" };
         for (error, status, code, retry_after_s) in [
             (RecordError::Stopping, 503, "stopping", Some(5)),
             (RecordError::Ended, 503, "stopping", Some(5)),
             (DiskError::Full { free_bytes: 0, needed_bytes: 1 }.into(), 503, "disk_full", Some(60)),
             (DiskError::Unknown { why: "gone".to_owned() }.into(), 503, "storage_failed", Some(5)),
+            (RecordError::Refused(unknown.into()), 409, "unknown_change", None),
+            (RecordError::Refused(damaged.into()), 409, "damaged_log", None),
             (RecordError::TablesBehind { folded, head, why }, 503, "upgrade_needed", Some(60)),
             (RecordError::TooLong { bytes: 4_097 }, 400, "bad_request", None),
             (RecordError::TooMany { count: 1_001 }, 400, "bad_request", None),

@@ -94,6 +94,9 @@ pub enum RecordError {
         /// Reason why the next change cannot be folded.
         why: ChangeError,
     },
+    /// The log holds what the request needs in a damaged row, or what comes back is of a later program. The writer goes on.
+    #[error("the order is refused: {0}")]
+    Refused(Arc<StoreError>),
     /// The commit failed. The writer ends with this error, and the process with the writer.
     #[error("cannot write to the store: {0}")]
     Failed(Arc<StoreError>),
@@ -159,6 +162,15 @@ impl Probe {
     fn answer(self) {
         // The caller may have been dropped.
         self.reply.send(()).ok();
+    }
+}
+
+/// Notifies of a correction once its caller has the receipt, or has gone away: it may be applied then as well.
+struct NoticeOfCorrection<'a>(&'a Notify);
+
+impl Drop for NoticeOfCorrection<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
     }
 }
 
@@ -265,9 +277,8 @@ impl Recorder {
     /// be applied; the same idempotency key tells.
     pub async fn correct(&self, request: CorrectionRequest, at: RawReading) -> Result<CorrectionReceipt, RecordError> {
         let request = Box::new(request);
-        let receipt = self.write(|reply| StoreRequest::Correct { request, at, reply }).await;
-        self.corrected.notify_one();
-        receipt
+        let _notice = NoticeOfCorrection(&self.corrected);
+        self.write(|reply| StoreRequest::Correct { request, at, reply }).await
     }
 
     /// Takes the next step of an order that moves payloads into a reader era; see [`Store::step_era_moves`].

@@ -63,14 +63,18 @@ impl QueuedRequest {
     pub(super) fn write(self, store: &mut Store) -> Result<(), Arc<StoreError>> {
         let Self { request, room } = self;
         let written = match request {
-            StoreRequest::Correct { request, at, reply } => send(reply, store.correct(&request, at)),
-            StoreRequest::Reprocess { after, limit, at, reply } => send(reply, store.reprocess(after, limit, at)),
-            StoreRequest::StepEraMoves { at, reply } => send(reply, store.step_era_moves(at)),
-            StoreRequest::Readmit { run, acceptance, reply } => send(reply, store.readmit(&run, &acceptance)),
-            StoreRequest::Mend { run, reply } => send(reply, store.mend(&run)),
+            StoreRequest::Correct { request, at, reply } => send(store, reply, |store| store.correct(&request, at)),
+            StoreRequest::Reprocess { after, limit, at, reply } => {
+                send(store, reply, |store| store.reprocess(after, limit, at))
+            }
+            StoreRequest::StepEraMoves { at, reply } => send(store, reply, |store| store.step_era_moves(at)),
+            StoreRequest::Readmit { run, acceptance, reply } => {
+                send(store, reply, |store| store.readmit(&run, &acceptance))
+            }
+            StoreRequest::Mend { run, reply } => send(store, reply, |store| store.mend(&run)),
             StoreRequest::BeginEpoch { begin, at, reply } => {
                 let EpochRequest { shown, acceptance, writer } = *begin;
-                send(reply, store.begin_epoch_after(&shown, acceptance, at, writer))
+                send(store, reply, |store| store.begin_epoch_after(&shown, acceptance, at, writer))
             }
         };
         drop(room);
@@ -78,15 +82,21 @@ impl QueuedRequest {
     }
 }
 
-fn send<T>(reply: Reply<T>, result: Result<T, StoreError>) -> Result<(), Arc<StoreError>> {
-    match result {
-        // A caller that was dropped needs no answer; its request is recorded all the same.
-        Ok(receipt) => drop(reply.send(Ok(receipt))),
+/// Writes a request, and sends the receipt or the error. Returns the error that ends the writer.
+fn send<T>(
+    store: &mut Store,
+    reply: Reply<T>,
+    write: impl FnOnce(&mut Store) -> Result<T, StoreError>,
+) -> Result<(), Arc<StoreError>> {
+    let (answer, end) = match write(store) {
+        Ok(receipt) => (Ok(receipt), Ok(())),
+        Err(error) if store.has_refused(&error) => (Err(RecordError::Refused(Arc::new(error))), Ok(())),
         Err(error) => {
             let error = Arc::new(error);
-            drop(reply.send(Err(RecordError::Failed(error.clone()))));
-            return Err(error);
+            (Err(RecordError::Failed(error.clone())), Err(error))
         }
-    }
-    Ok(())
+    };
+    // A caller that was dropped needs no answer; its request is recorded all the same.
+    drop(reply.send(answer));
+    end
 }

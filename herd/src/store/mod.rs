@@ -196,6 +196,11 @@ impl Store {
         self.stop_on_error(checked)
     }
 
+    /// Returns whether a call failed for its request alone: the store is sound, and takes the next one.
+    pub fn has_refused(&self, error: &StoreError) -> bool {
+        !self.interrupted && matches!(error, StoreError::UnknownLost { .. } | StoreError::DamagedLog { .. })
+    }
+
     /// Folds the next run that waits, if one does.
     ///
     /// For tests on a disk of [`Background::Steps`] whose log may be ahead of the tables.
