@@ -66,6 +66,7 @@ mod tests {
     use super::*;
     use crate::disk::{DiskGauge, DiskSpace};
     use crate::test_world::World;
+    use futures::FutureExt as _;
     use herd::change::{Correction, Origin};
     use herd::decide::{CorrectionRequest, Rules};
     use herd::position::Sequence;
@@ -73,15 +74,18 @@ mod tests {
     use service::lifecycle::ShutdownTrigger;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    async fn begin_era(world: &World, from: u64) {
-        let request = CorrectionRequest {
+    fn era_from(from: u64) -> CorrectionRequest {
+        CorrectionRequest {
             author: "J. Doe".to_owned(),
             reason: "readers were reset".to_owned(),
             idempotency_key: from.to_string(),
             channel: "office-1".to_owned(),
             correction: Correction::NewReaderEra { reader_group: "main".to_owned(), from: Some(Sequence(from)) },
-        };
-        let receipt = world.recorder.correct(request, world.clock.read()).await.unwrap();
+        }
+    }
+
+    async fn begin_era(world: &World, from: u64) {
+        let receipt = world.recorder.correct(era_from(from), world.clock.read()).await.unwrap();
         assert!(matches!(receipt, CorrectionReceipt::Kept { .. }), "{receipt:?}");
     }
 
@@ -117,6 +121,22 @@ mod tests {
         begin_era(&world, 5).await;
         tokio::time::sleep(RETRY_AFTER / 2).await;
         assert_eq!(current_era(&world), (3, true));
+        shutdown.request();
+        moving.await.unwrap();
+    }
+
+    /// Catches an order that is never begun: the link broke before its caller had the answer.
+    #[tokio::test(start_paused = true)]
+    async fn an_order_whose_caller_has_gone_away_is_carried_out() {
+        let (world, shutdown) = (World::new(Rules::default(), DiskGauge::plenty()), ShutdownTrigger::default());
+        let raw = b"event:hxbchi000001|lid:1|weight:200".to_vec();
+        let origin = Origin { channel: "gate".into(), reader_group: "main".into(), ..Origin::default() };
+        world.recorder.record(Incoming { raw, origin, at: world.clock.read() }).await.unwrap();
+        let moving = tokio::spawn(move_into_eras(world.recorder.clone(), world.clock.clone(), shutdown.signal()));
+        tokio::time::sleep(RETRY_AFTER).await;
+        assert!(world.recorder.correct(era_from(2), world.clock.read()).now_or_never().is_none(), "it is in the queue");
+        tokio::time::sleep(RETRY_AFTER).await;
+        assert_eq!(current_era(&world), (2, true));
         shutdown.request();
         moving.await.unwrap();
     }
