@@ -20,7 +20,8 @@ pub enum BootError {
 /// Returns the number of the current boot.
 ///
 /// A new boot gets the number after the highest one that this machine or the log knows. A Pi that was restored from a
-/// backup thus continues after the boots of the one that it replaces.
+/// backup thus continues after the boots of the one that it replaces. A number that `local.redb` cannot keep counts all the
+/// same: a barn must hear its radios whatever happens to that file.
 pub fn boot_number(local: &LocalFile, disk: &dyn Disk, clock: &dyn Clock) -> Result<u32, BootError> {
     let boot_id = clock.boot_id();
     if let Some(number) = local.get(NAMESPACE, &boot_id)? {
@@ -29,16 +30,22 @@ pub fn boot_number(local: &LocalFile, disk: &dyn Disk, clock: &dyn Clock) -> Res
     let known: Vec<(String, u32)> = local.list(NAMESPACE)?;
     let last_here = known.iter().map(|(_, number)| *number).max().unwrap_or(0);
     let number = last_here.max(Store::last_boot(disk)?).saturating_add(1);
-    if local.damage().is_some() {
-        // Each start counts as a boot then, so that no two of them have the same times since boot.
-        return Ok(number);
-    }
-    local.put(NAMESPACE, &boot_id, &number)?;
-    // The id of a past boot never returns.
-    for (past_id, _) in known {
-        local.remove(NAMESPACE, &past_id)?;
+    // Each start counts as a boot if the number is not kept, so that no two of them have the same times since boot.
+    if local.damage().is_none()
+        && let Err(error) = keep(local, &boot_id, number, &known)
+    {
+        tracing::error!(%error, boot = number, "the number of this boot is not kept");
     }
     Ok(number)
+}
+
+/// Keeps the number of the current boot in the place of those `known`: the id of a past boot never returns.
+fn keep(local: &LocalFile, boot_id: &str, number: u32, known: &[(String, u32)]) -> Result<(), LocalError> {
+    local.put(NAMESPACE, boot_id, &number)?;
+    for (past_id, _) in known {
+        local.remove(NAMESPACE, past_id)?;
+    }
+    Ok(())
 }
 
 /// Numbers the current boot anew, after the highest number that this machine or the log knows, and returns the number.
@@ -65,6 +72,7 @@ mod tests {
     use herd::decide::Rules;
     use herd::position::StoreId;
     use herd::store::MemoryDisk;
+    use service::process::LOCAL_FILE;
 
     /// A clock of the boot with this id.
     struct BootClock(&'static str);
@@ -85,6 +93,15 @@ mod tests {
         let number = |id| boot_number(&local, &disk, &BootClock(id)).unwrap();
         assert_eq!([number("a"), number("a"), number("b"), number("b"), number("c")], [1, 1, 2, 2, 3]);
         assert_eq!(local.list::<u32>(NAMESPACE).unwrap(), [("c".to_owned(), 3)]);
+    }
+
+    /// Catches a barn that is deaf because the file of its keys cannot be written.
+    #[test]
+    fn a_boot_that_cannot_be_kept_has_a_number_all_the_same() {
+        let disk = MemoryDisk::default();
+        let local = LocalFile::open_in(&disk).unwrap();
+        assert!(disk.fail_after(LOCAL_FILE, 0));
+        assert_eq!(boot_number(&local, &disk, &BootClock("a")).unwrap(), 1);
     }
 
     #[test]

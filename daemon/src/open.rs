@@ -6,8 +6,9 @@
 //!   the service runs, and commands read the files when it does not.
 //! - **A shutdown interrupts the opening after the current step.** Folding a large log takes longer than the 10 s after
 //!   which systemd kills the process. Each step is a commit, so the next start continues from it.
-//! - **A damaged `local.redb` closes the doors, not the ears.** Without it no key is known, so nobody is let in, not even from
-//!   this machine. What the radios hear is recorded. To end would lose it, and a new file would forget every revocation.
+//! - **A `local.redb` that is damaged or cannot be opened closes the doors, not the ears.** Without it no key is known, so
+//!   nobody is let in, not even from this machine. What the radios hear is recorded. To end would lose it, and a new file would
+//!   forget every revocation.
 //! - **A log that lacks what `local.redb` remembers ends the start,** before anything is written; see `log_position`.
 
 use crate::boot::{BootError, boot_number};
@@ -124,11 +125,11 @@ pub(crate) fn open_local(directory: &StateDir) -> Result<LocalFile, LocalError> 
 }
 
 impl BarnFiles {
-    /// Opens the files for a daemon. If `local.redb` is damaged, it stays closed, and with it the doors: there is no key.
-    /// The barn records what its radios hear.
+    /// Opens the files for a daemon. A `local.redb` that fails stays closed, and with it the doors: there is no key. The barn
+    /// records what its radios hear.
     pub fn open_to_run(settings: &Settings) -> Result<Self, OpenError> {
         let error = match Self::open(settings) {
-            Err(OpenError::Local(error) | OpenError::Keys(KeyError::Local(error))) if is_damage(&error) => error,
+            Err(OpenError::Local(error) | OpenError::Keys(KeyError::Local(error))) if !is_locked(&error) => error,
             opened => return opened,
         };
         tracing::error!(%error, "nobody is let in until local.redb is repaired; the radios are recorded");
@@ -161,8 +162,8 @@ impl BarnFiles {
     }
 }
 
-fn is_damage(error: &LocalError) -> bool {
-    matches!(error, LocalError::Damaged { .. } | LocalError::Value { .. })
+fn is_locked(error: &LocalError) -> bool {
+    matches!(error, LocalError::Locked { .. })
 }
 
 pub(crate) fn open_identity(settings: &Settings) -> Result<Identity, StateDirError> {
@@ -255,10 +256,10 @@ mod tests {
         assert!(matches!(open_local(&place), Err(LocalError::Damaged { .. })), "it has no byte");
     }
 
-    /// Catches a start beside another process that has the file open, and that closes the doors as if
-    /// the keys were lost.
+    /// Catches a barn that is deaf because its keys cannot be read, and a start beside another process that has the file open,
+    /// and that closes the doors as if the keys were lost.
     #[test]
-    fn only_a_damaged_file_of_keys_closes_the_doors_of_a_barn_that_runs() {
+    fn a_file_of_keys_that_fails_closes_the_doors_of_a_barn_that_runs_and_one_in_use_ends_the_start() {
         let directory = tempfile::tempdir().unwrap();
         let settings = Settings { state_dir: directory.path().to_owned(), ..Settings::default() };
         let place = StateDir::new(directory.path());
@@ -269,6 +270,10 @@ mod tests {
         std::fs::write(place.local_file(), "no keys").unwrap();
         let files = BarnFiles::open_to_run(&settings).unwrap();
         assert!(files.local.damage().is_some());
+        std::fs::remove_file(place.local_file()).unwrap();
+        std::fs::create_dir(place.local_file()).unwrap();
+        let files = BarnFiles::open_to_run(&settings).unwrap();
+        assert!(files.local.damage().is_some_and(|damage| damage.contains("cannot open")), "{files:?}");
     }
 
     /// Catches a shutdown that is reported as a failure, which a supervisor would answer with a restart.

@@ -6,6 +6,7 @@
 //! | [`connection`] | one connection, its requests and its deadlines |
 //! | [`cap`], [`hits`] | counts of what the limits have hit, and warnings |
 //! | [`observer`] | what a process learns of the answers |
+//! | `listen` | the socket on which it listens |
 //! | `accept`, `plain` | the way of a connection to TLS, and the answer to peers without it |
 //! | `request`, `drain` | the rules of every request and answer |
 //! | [`turns`] | the turns of calls that read on threads of their own |
@@ -26,6 +27,7 @@ pub mod connection;
 pub mod connections;
 mod drain;
 pub mod hits;
+mod listen;
 pub mod observer;
 mod plain;
 mod request;
@@ -39,6 +41,7 @@ use axum::middleware::from_fn;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
 use connections::Connections;
+pub use listen::bind;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -88,9 +91,7 @@ const HTTP2_CONNECTION_WINDOW: u32 = 512 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address is not available.
-    #[error(
-        "cannot listen on {address}: {source}; another process may use the port, or the address is not this machine's"
-    )]
+    #[error("cannot listen on {address}: {source}; another process may use the port")]
     Bind {
         /// Requested address.
         address: SocketAddr,
@@ -116,11 +117,6 @@ impl From<&ServeError> for Exit {
             ServeError::Listener(_) | ServeError::Aborted(_) => Self::Failure,
         }
     }
-}
-
-/// Binds the address before anything is served, so that the port is known even if port 0 was requested.
-pub fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).map_err(|source| ServeError::Bind { address, source })
 }
 
 /// A server that accepts connections.
