@@ -8,7 +8,7 @@
 //!   copy holds.
 //! - **A journal that does not continue the log is set aside, not deleted.** It may hold the only copy of changes.
 
-use super::error::{StoreError, storage};
+use super::error::{StoreError, is_about_journal, storage};
 use super::journal::JOURNAL_FILE;
 use super::opening::Terms;
 use super::{Disk, Store};
@@ -54,19 +54,6 @@ impl Store {
         let began = EpochStart { epoch, store: self.log.store(), writer, clock, acceptance: Some(acceptance) };
         self.append_change(&Change::Epoch(began))
     }
-}
-
-/// Returns whether an error of an opening says that the log lacks changes which this machine had, so that a person may
-/// accept it.
-pub fn is_acceptable(error: &StoreError) -> bool {
-    matches!(error, StoreError::LostLog(_)) || is_about_journal(error)
-}
-
-fn is_about_journal(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::MissingLog { .. } | StoreError::DamagedJournal { .. } | StoreError::ForeignJournal { .. }
-    )
 }
 
 /// Opens a store. If its journal does not continue the log, opens it without the journal, which gets another name.

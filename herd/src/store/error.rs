@@ -254,6 +254,20 @@ pub(crate) fn storage<E: std::fmt::Display>(doing: &'static str, file: &str) -> 
     move |why| StoreError::Storage { doing, file, why: why.to_string() }
 }
 
+/// Returns whether an error of an opening says that the log lacks changes which this machine had, so that a person may
+/// accept it.
+pub fn is_acceptable(error: &StoreError) -> bool {
+    matches!(error, StoreError::LostLog(_)) || is_about_journal(error)
+}
+
+/// Returns whether the journal does not continue the log.
+pub(super) fn is_about_journal(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::MissingLog { .. } | StoreError::DamagedJournal { .. } | StoreError::ForeignJournal { .. }
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

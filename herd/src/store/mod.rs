@@ -65,14 +65,14 @@ mod tests;
 mod thread;
 mod verify;
 
-pub use accept::{is_acceptable, name_aside, set_journal_aside};
+pub use accept::{name_aside, set_journal_aside};
 pub use append::{Incoming, Receipt};
 pub use apply::{ApplyReceipt, ChangeRun};
 pub use changes::Changes;
 pub use correct::CorrectionReceipt;
 pub use disk::{Background, Directory, Disk, min_room_bytes};
 pub use era_moves::{EraMoveReceipt, MAX_CHANGES_SEARCHED, MAX_MOVED};
-pub use error::{ApplyError, DamagedRow, LostLogError, StoreError};
+pub use error::{ApplyError, DamagedRow, LostLogError, StoreError, is_acceptable};
 pub use journal::JOURNAL_FILE;
 pub use local::{LocalError, LocalFile};
 pub use log::LOG_FILE;

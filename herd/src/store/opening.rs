@@ -1,5 +1,6 @@
 //! Opens a store: the log, then the tables, which are folded up to the end of the log.
 
+use super::error::is_acceptable;
 use super::folding::{Folder, Folding, LogRuns, Publisher, Run};
 use super::log::{Log, LogWriter};
 use super::open_progress::OpenProgress;
@@ -102,9 +103,14 @@ impl Store {
 
     /// Returns the last boot number in the log, or 0. A machine that has lost its own count continues after it.
     ///
-    /// Payloads that came back at the end of the log may be of later boots, of a history that was lost.
+    /// Payloads that came back at the end of the log may be of later boots, of a history that was lost. A journal that does not
+    /// continue the log does not count: the opening names it, and a person may accept what is there.
     pub fn last_boot(disk: &dyn Disk) -> Result<u32, StoreError> {
-        let Some(log) = Log::open_existing(disk, LOG_CACHE_BYTES)? else { return Ok(0) };
+        let opened = match Log::open_existing(disk, LOG_CACHE_BYTES) {
+            Err(error) if is_acceptable(&error) => Log::open_body(disk, LOG_CACHE_BYTES)?,
+            opened => opened?,
+        };
+        let Some(log) = opened else { return Ok(0) };
         let reader = log.reader()?;
         let head = reader.head()?;
         let (mut sequence, mut of_lost) = (head.sequence, 0);

@@ -103,6 +103,18 @@ fn a_log_that_lacks_what_it_had_is_refused_and_nothing_is_written() {
     }
 }
 
+/// Catches a start after a reboot that names the journal in the place of what is missing, and that nobody can accept: the boot
+/// is numbered before the log is opened.
+#[test]
+fn a_boot_is_numbered_whatever_the_log_lacks() {
+    for (what, lose) in losses() {
+        let barn = barn();
+        lose(&barn);
+        let has_log = barn.disk.has_content(LOG_FILE);
+        assert_eq!(Store::last_boot(&barn.disk).unwrap(), u32::from(has_log), "{what}");
+    }
+}
+
 /// Catches a start that takes another history for its own, and a branch that went on from the same copy.
 #[test]
 fn another_log_is_refused() {

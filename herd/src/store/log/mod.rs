@@ -72,6 +72,15 @@ impl Log {
         }
     }
 
+    /// Opens what `log.redb` alone holds, for reading.
+    pub(super) fn open_body(disk: &dyn Disk, cache_bytes: usize) -> Result<Option<Self>, StoreError> {
+        if !disk.has_content(LOG_FILE) {
+            return Ok(None);
+        }
+        let body = Body::open(disk, cache_bytes)?;
+        body.stored_id()?.map(|store| Self::over(body, store)).transpose()
+    }
+
     fn over(body: Body, store: StoreId) -> Result<Self, StoreError> {
         let epochs = Arc::new(RwLock::new(body.epochs()?));
         let (tail, damage, intact) = (Tail::default(), NotedDamage::default(), IntactRows::default());
