@@ -247,11 +247,11 @@ impl Store {
         outcome
     }
 
-    /// Stops this writer if the tables could not be read. The next one rebuilds them.
+    /// Stops this writer if the tables could not be read. The next one rebuilds them if they are damaged.
     fn distrust_unread_tables<T>(&mut self, outcome: &Result<T, StoreError>) {
         let Err(StoreError::Rows(error)) = outcome else { return };
         self.interrupted = true;
-        if !matches!(error, RowsError::Storage { table: LOG_ROWS, .. }) {
+        if error.is_damage() && !matches!(error, RowsError::Storage { table: LOG_ROWS, .. }) {
             self.publisher.tables().file().damage().note(error);
         }
     }

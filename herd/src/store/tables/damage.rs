@@ -6,7 +6,8 @@
 //!   or written, and nowhere else.
 //! - **The file is removed at once, while it is open.** A mark in the file could not be relied on: the file is damaged. This
 //!   process reads on what it has, until its writer ends at the next check.
-//! - **A disk without room is no damage.** The file is as sound as before, and to fold it again would need more room.
+//! - **A disk without room is no damage.** The file is as sound as before, and to fold it again would need more room. redb reads
+//!   nothing more from the file after such a write, until it is opened again: that is no damage either.
 
 use super::super::disk::Disk;
 use super::super::guarded::PANICKED;

@@ -11,7 +11,7 @@ use crate::digest::{RowHasher, RowSum, chain_start};
 use crate::fold::{KeyRange, RowsError};
 use crate::position::{Digest, Sequence, StoreId};
 use crate::tables::{FOLD_VERSION, Key, Table};
-use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError};
+use redb::{ReadTransaction, ReadableTable, StorageError, TableDefinition, TableError};
 use serde::{Deserialize, Serialize};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -62,8 +62,18 @@ fn writing<E: std::fmt::Display>(error: E) -> StoreError {
     storage("write", TABLES_FILE)(error)
 }
 
-fn reading<E: std::fmt::Display>(error: E) -> StoreError {
-    storage("read", TABLES_FILE)(error)
+fn reading(error: impl Into<redb::Error>) -> StoreError {
+    match error.into() {
+        error @ (redb::Error::PreviousIo | redb::Error::DatabaseClosed) => {
+            StoreError::Rows(RowsError::Closed { table: "meta", why: error.to_string() })
+        }
+        error => storage("read", TABLES_FILE)(error),
+    }
+}
+
+/// Returns whether an error of a read says that the file is damaged.
+fn is_damage_read(error: &StoreError) -> bool {
+    !matches!(error, StoreError::Rows(error) if !error.is_damage())
 }
 
 impl From<MergeError> for StoreError {
@@ -99,11 +109,11 @@ impl TablesFile {
     pub(in super::super) fn are_new(&self) -> Result<bool, StoreError> {
         let reader = self.reader()?;
         let count = || reader.transaction.list_tables().map(Iterator::count).map_err(reading);
-        Ok(self.damage.guard(count, reading, |_| true)? == 0)
+        Ok(self.damage.guard(count, storage("read", TABLES_FILE), is_damage_read)? == 0)
     }
 
     pub(in super::super) fn reader(&self) -> Result<FileReader, StoreError> {
-        self.damage.guard(|| self.begin_read(), reading, |_| true)
+        self.damage.guard(|| self.begin_read(), storage("read", TABLES_FILE), is_damage_read)
     }
 
     fn begin_read(&self) -> Result<FileReader, StoreError> {
@@ -119,7 +129,8 @@ impl TablesFile {
     /// Writes the newest rows of a generation durably. `tables` is its position.
     pub(super) fn flush(&self, rows: &Generation, tables: &TablesState) -> Result<(), StoreError> {
         let failed = |why: &'static str| storage("flush", TABLES_FILE)(why);
-        self.damage.guard(|| self.write_generation(rows, tables), failed, |error| matches!(error, StoreError::Rows(_)))
+        let is_damage = |error: &StoreError| matches!(error, StoreError::Rows(error) if error.is_damage());
+        self.damage.guard(|| self.write_generation(rows, tables), failed, is_damage)
     }
 
     fn write_generation(&self, rows: &Generation, tables: &TablesState) -> Result<(), StoreError> {
@@ -210,14 +221,21 @@ impl std::fmt::Debug for FileReader {
     }
 }
 
-fn failed<E: std::fmt::Display>(table: Table) -> impl Fn(E) -> RowsError {
-    move |why| RowsError::Storage { table: table.name(), why: why.to_string() }
+fn failed(table: Table) -> impl Fn(StorageError) -> RowsError {
+    move |error| {
+        let (table, why) = (table.name(), error.to_string());
+        match error {
+            StorageError::PreviousIo | StorageError::DatabaseClosed => RowsError::Closed { table, why },
+            _ => RowsError::Storage { table, why },
+        }
+    }
 }
 
 impl FileReader {
-    /// Runs a read. Its errors and panics are damage of the file.
+    /// Runs a read. Its panics are damage of the file, and so are its errors, unless the file is closed.
     fn guard<T>(&self, table: Table, read: impl FnOnce() -> Result<T, RowsError>) -> Result<T, RowsError> {
-        self.damage.guard(read, failed(table), |_| true)
+        let panicked = |why: &str| RowsError::Storage { table: table.name(), why: why.to_owned() };
+        self.damage.guard(read, panicked, RowsError::is_damage)
     }
 
     /// Returns the damage that was found in the file so far.
@@ -226,7 +244,7 @@ impl FileReader {
     }
 
     pub(in super::super) fn state(&self) -> Result<Option<StoredState>, StoreError> {
-        self.damage.guard(|| self.read_state(), reading, |_| true)
+        self.damage.guard(|| self.read_state(), storage("read", TABLES_FILE), is_damage_read)
     }
 
     fn read_state(&self) -> Result<Option<StoredState>, StoreError> {

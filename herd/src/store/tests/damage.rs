@@ -113,6 +113,29 @@ fn damage_that_a_reader_meets_discards_the_tables_and_stops_the_writer_for_a_new
     }
 }
 
+/// Catches sound tables that are removed, and a whole log that is folded again, because a disk was full for a moment.
+#[test]
+fn reads_after_a_flush_that_found_no_room_are_no_damage() {
+    let disk = MemoryDisk::default().uncached();
+    let mut store = opened(&disk);
+    let scans = |from: usize| (from..from + 300).map(|n| incoming(&format!("hxb:L1:A{n}:U{n}"))).collect::<Vec<_>>();
+    store.append(&scans(0)).unwrap();
+    store.settle().unwrap();
+    store.append(&scans(300)).unwrap();
+    assert!(disk.keep_length(TABLES_FILE));
+    store.step_flush().unwrap();
+    assert!(store.step_flush().is_err(), "there is no room");
+    let everything = KeyRange { from: &[], to: None, backwards: false, limit: 9 };
+    let snapshot = store.reader().snapshot();
+    let read = snapshot.map(|snapshot| snapshot.range(Table::Animals, everything).map(drop));
+    assert!(
+        matches!(read, Err(StoreError::Rows(RowsError::Closed { .. })) | Ok(Err(RowsError::Closed { .. }))),
+        "{read:?}"
+    );
+    assert!(store.check().is_err());
+    assert!(disk.holds(TABLES_FILE));
+}
+
 /// Catches a start that ends, again and again, because the tables that it opens cannot be read.
 #[test]
 fn a_start_that_finds_damaged_tables_folds_them_again_by_itself() {
