@@ -9,7 +9,7 @@ use crate::settings::BarnSettingsError;
 use crate::slots::command::SlotCommandError;
 use crate::update::command::UpdateError;
 use service::backup::BackupCommandError;
-use service::control::CommandError;
+use service::control::{AskError, CommandError};
 use service::door::key_command::KeyCommandError;
 use service::lifecycle::Exit;
 use service::process::ServiceCommandError;
@@ -34,6 +34,17 @@ pub enum CliError {
     /// The running daemon or the files gave no response.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// The running daemon may have recorded the correction all the same.
+    #[error(
+        "{error}. It is unknown whether the correction is recorded: give the command again with --idempotency-key \
+         {idempotency_key}, and it is recorded once"
+    )]
+    InDoubt {
+        /// Reason why there is no receipt.
+        error: AskError,
+        /// The key of the order.
+        idempotency_key: String,
+    },
     /// A command about keys failed.
     #[error(transparent)]
     Key(#[from] KeyCommandError),
@@ -77,6 +88,7 @@ impl From<&CliError> for Exit {
             CliError::Service(error) => Self::from(error),
             CliError::Open(error) => Self::from(error),
             CliError::Command(error) => Self::from(error),
+            CliError::InDoubt { error, .. } => Self::from(error),
             CliError::Key(error) => Self::from(error),
             CliError::Verify(error) => Self::from(error),
             CliError::Backup(error) => Self::from(error),

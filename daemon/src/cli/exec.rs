@@ -168,6 +168,12 @@ fn correct(settings: &Settings, order: &CorrectionOrder, out: &mut dyn Write) ->
         while store.step_era_moves(clock.read()).map_err(DirectError::failed)?.is_some() {}
         store.settle().map_err(DirectError::failed)?;
         Ok(BarnResponse::Corrected(CorrectionOutcome::try_from(receipt)?))
+    });
+    let response = response.map_err(|error| match error {
+        CommandError::Ask(error) if error.is_in_doubt() => {
+            CliError::InDoubt { error, idempotency_key: order.idempotency_key.clone() }
+        }
+        error => error.into(),
     })?;
     let text = match response {
         BarnResponse::Corrected(CorrectionOutcome::Applied(change)) => {

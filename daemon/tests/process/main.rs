@@ -18,8 +18,9 @@ use serde_json::json;
 use service::control::SOCKET_NAME;
 use service::harness::Signal;
 use std::collections::HashSet;
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
 
 /// Catches a payload that an ordinary restart loses, and one that the restarted process records a second time.
 #[test]
@@ -135,6 +136,25 @@ fn a_correction_by_command_is_applied_once_whether_or_not_the_process_runs() {
     let process = barn.start();
     assert_eq!(process.status().sequence.0, 4);
     assert_eq!(process.stop(Signal::TERM), Some(0));
+}
+
+/// Catches an operator who gives an order twice, under two keys: the first one was recorded, and its answer was lost.
+#[test]
+fn a_correction_without_an_answer_names_its_key_and_is_not_called_refused() {
+    let barn = Barn::new();
+    std::fs::create_dir_all(barn.state_dir()).unwrap();
+    let socket = UnixListener::bind(barn.state_dir().join(SOCKET_NAME)).unwrap();
+    let silent = std::thread::spawn(move || {
+        let (stream, _) = socket.accept().unwrap();
+        BufReader::new(stream).read_line(&mut String::new()).unwrap();
+    });
+    let correct = ["correct", "--author", "J. Doe", "--reason", "fence broken", "died", "--animal", "2"];
+    let output = barn.output(&correct);
+    silent.join().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let key = text.split("--idempotency-key ").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_default();
+    assert_eq!(output.status.code(), Some(5), "{text}");
+    assert!(key.len() == 32 && hex::decode(key).is_ok(), "{text}");
 }
 
 /// Catches an order that leaves payloads in their old era, that does not say what it begins, or whose retry is another order.

@@ -2,8 +2,8 @@
 
 use super::place::Place;
 use super::{
-    ControlError, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, RESPONSE_TIMEOUT, Request, WRITE_TIMEOUT,
-    decode_response,
+    ControlError, FAILED, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, RESPONSE_TIMEOUT, Request, TIMED_OUT,
+    WRITE_TIMEOUT, decode_response,
 };
 use crate::lifecycle::Exit;
 use rustix::io::Errno;
@@ -37,6 +37,14 @@ pub enum AskError {
         /// Error of the operating system.
         source: io::Error,
     },
+    /// The process has taken the request, and had no response in time. It may yet do what was asked.
+    #[error("the process at {} has taken the request, but {reason}", path.display())]
+    Late {
+        /// The socket.
+        path: PathBuf,
+        /// What was awaited, and for how long.
+        reason: String,
+    },
     /// The response cannot be read.
     #[error("the response at {} cannot be read: is the running process another version?", path.display())]
     Unreadable {
@@ -57,8 +65,20 @@ impl From<&AskError> for Exit {
             AskError::Refused(_) => Self::Refused,
             AskError::NotRunning { .. }
             | AskError::NoResponse { .. }
+            | AskError::Late { .. }
             | AskError::Unreadable { .. }
             | AskError::TooLong => Self::NoPeer,
+        }
+    }
+}
+
+impl AskError {
+    /// Returns whether the process may have done what was asked, or may do it yet.
+    pub fn is_in_doubt(&self) -> bool {
+        match self {
+            Self::NoResponse { .. } | Self::Late { .. } | Self::Unreadable { .. } => true,
+            Self::Refused(error) => error.code == FAILED,
+            Self::NotRunning { .. } | Self::TooLong => false,
         }
     }
 }
@@ -81,7 +101,10 @@ pub fn ask<Q: Request>(path: &Path, request: &Q) -> Result<Q::Response, AskError
         return Err(no_response(ErrorKind::UnexpectedEof.into()));
     }
     let result = decode_response(&response).ok_or_else(|| AskError::Unreadable { path: path.into() })?;
-    Ok(result?)
+    result.map_err(|error| match error.code.as_str() {
+        TIMED_OUT => AskError::Late { path: path.into(), reason: error.message },
+        _ => AskError::Refused(error),
+    })
 }
 
 /// Connects with timeouts that are set beforehand: connecting waits too while the socket's queue is full.

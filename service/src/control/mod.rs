@@ -53,6 +53,11 @@ pub trait Request: Serialize + DeserializeOwned + Send + 'static {
     type Response: Serialize + DeserializeOwned + Send + 'static;
 }
 
+/// Code of an answer that was not ready in time.
+const TIMED_OUT: &str = "timed_out";
+/// Code of a request that failed for no fault of its own.
+const FAILED: &str = "failed";
+
 /// A request that was refused, or could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
@@ -71,7 +76,7 @@ impl ControlError {
 
     /// Creates the error of a request that failed for no fault of its own (`failed`).
     pub fn failed(error: impl std::fmt::Display) -> Self {
-        Self::new("failed", error.to_string())
+        Self::new(FAILED, error.to_string())
     }
 }
 

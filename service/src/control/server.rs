@@ -4,8 +4,8 @@ use super::client::is_listening;
 use super::place::Place;
 use super::reserve::ReservedDescriptors;
 use super::{
-    ControlError, MAX_CONNECTIONS, MAX_REQUEST_BYTES, REQUEST_TIMEOUT, RESPONSE_TIMEOUT, Request, WRITE_TIMEOUT,
-    decode_request, encode_response,
+    ControlError, MAX_CONNECTIONS, MAX_REQUEST_BYTES, REQUEST_TIMEOUT, RESPONSE_TIMEOUT, Request, TIMED_OUT,
+    WRITE_TIMEOUT, decode_request, encode_response,
 };
 use crate::lifecycle::{Exit, Shutdown};
 use futures::future::BoxFuture;
@@ -197,7 +197,7 @@ pub(super) async fn respond<Q: Request>(line: &[u8], handler: &Handler<Q>) -> Re
 }
 
 fn timed_out(what: &str, after: Duration) -> ControlError {
-    ControlError::new("timed_out", format!("{what} within {} s", after.as_secs()))
+    ControlError::new(TIMED_OUT, format!("{what} within {} s", after.as_secs()))
 }
 
 async fn read_line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {

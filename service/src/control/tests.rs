@@ -2,7 +2,7 @@
 
 use super::direct::ask_or_open_within;
 use super::*;
-use crate::lifecycle::ShutdownTrigger;
+use crate::lifecycle::{Exit, ShutdownTrigger};
 use proptest::prelude::*;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -207,7 +207,6 @@ async fn a_request_of_64_kib_and_a_response_of_1_mib_are_the_longest() {
 /// Catches a script that takes a stuck process, or one of another version, for one that does not run.
 #[tokio::test]
 async fn a_silent_or_foreign_process_has_the_exit_code_of_no_peer() {
-    use crate::lifecycle::Exit;
     for (answer, is_silent) in [("", true), ("hello\n", false), ("{\"ok\":7}\n", false)] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(SOCKET_NAME);
@@ -224,6 +223,29 @@ async fn a_silent_or_foreign_process_has_the_exit_code_of_no_peer() {
         answering.await.unwrap();
     }
     assert_eq!(Exit::from(&AskError::Refused(ControlError::failed("no"))), Exit::Refused);
+}
+
+/// Catches an order that is called refused although the process carries it out later, and one in doubt that is not called so.
+#[tokio::test]
+async fn an_answer_that_is_not_ready_in_time_leaves_the_order_in_doubt() {
+    for (code, is_late, is_in_doubt) in
+        [("timed_out", true, true), ("failed", false, true), ("not_found", false, false)]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let answer = encode_response::<String>(Err(ControlError::new(code, "no response was ready within 5 s")));
+        let answering = spawn_blocking(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            std::io::BufRead::read_line(&mut std::io::BufReader::new(&stream), &mut String::new()).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        let error = send(&path, echo("")).await.unwrap_err();
+        assert_eq!((matches!(error, AskError::Late { .. }), error.is_in_doubt()), (is_late, is_in_doubt), "{error}");
+        let exit = if is_late { Exit::NoPeer } else { Exit::Refused };
+        assert_eq!(Exit::from(&error), exit);
+        answering.await.unwrap();
+    }
 }
 
 #[tokio::test]
