@@ -9,6 +9,8 @@
 //! - **A `local.redb` that is damaged or cannot be opened closes the doors, not the ears.** Without it no key is known, so
 //!   nobody is let in, not even from this machine. What the radios hear is recorded. To end would lose it, and a new file would
 //!   forget every revocation.
+//! - **A certificate that cannot be used closes the doors as well.** A renewal may have failed half-way, and nobody finds that
+//!   until the next power cut. A pair in memory takes its place, which offices and programs refuse, until the files are right.
 //! - **A log that lacks what `local.redb` remembers ends the start,** before anything is written; see `log_position`.
 
 use crate::boot::{BootError, boot_number};
@@ -125,17 +127,19 @@ pub(crate) fn open_local(directory: &StateDir) -> Result<LocalFile, LocalError> 
 }
 
 impl BarnFiles {
-    /// Opens the files for a daemon. A `local.redb` that fails stays closed, and with it the doors: there is no key. The barn
-    /// records what its radios hear.
+    /// Opens the files for a daemon. A `local.redb` that fails stays closed, and with it the doors: there is no key. So does a
+    /// certificate that cannot be used. The barn records what its radios hear.
     pub fn open_to_run(settings: &Settings) -> Result<Self, OpenError> {
-        let error = match Self::open(settings) {
-            Err(OpenError::Local(error) | OpenError::Keys(KeyError::Local(error))) if !is_locked(&error) => error,
-            opened => return opened,
+        let (local, keys) = match open_keys(settings) {
+            Err(OpenError::Local(error) | OpenError::Keys(KeyError::Local(error))) if !is_locked(&error) => {
+                tracing::error!(%error, "nobody is let in until local.redb is repaired; the radios are recorded");
+                let local = LocalFile::closed(StateDir::new(&settings.state_dir).local_file(), &error.to_string());
+                let keys = load_keys(&local)?;
+                (local, keys)
+            }
+            opened => opened?,
         };
-        tracing::error!(%error, "nobody is let in until local.redb is repaired; the radios are recorded");
-        let local = LocalFile::closed(StateDir::new(&settings.state_dir).local_file(), &error.to_string());
-        let keys = Arc::new(load_keys(&local)?);
-        Ok(Self { local, keys, identity: open_identity(settings)? })
+        Ok(Self { local, keys: Arc::new(keys), identity: open_identity_to_run(settings)? })
     }
 
     /// Opens the files and creates those that are missing: a first start needs nothing but the settings.
@@ -168,6 +172,16 @@ fn is_locked(error: &LocalError) -> bool {
 
 pub(crate) fn open_identity(settings: &Settings) -> Result<Identity, StateDirError> {
     StateDir::new(&settings.state_dir).identity(&settings.tls)
+}
+
+fn open_identity_to_run(settings: &Settings) -> Result<Identity, StateDirError> {
+    match open_identity(settings) {
+        Err(StateDirError::Certificate(error)) => {
+            tracing::error!(%error, "nobody is let in until the certificate can be used; the radios are recorded");
+            StateDir::new(&settings.state_dir).identity_in_place(&settings.tls, &error)
+        }
+        opened => opened,
+    }
 }
 
 /// Opens the store alone, for commands that read the files.
@@ -274,6 +288,25 @@ mod tests {
         std::fs::create_dir(place.local_file()).unwrap();
         let files = BarnFiles::open_to_run(&settings).unwrap();
         assert!(files.local.damage().is_some_and(|damage| damage.contains("cannot open")), "{files:?}");
+    }
+
+    /// Catches a barn that is deaf because a renewal of its certificate failed half-way, and one that offers a pair to the end
+    /// that nobody knows.
+    #[tokio::test]
+    async fn a_certificate_that_cannot_be_used_closes_the_doors_until_its_files_are_right() {
+        let (directory, renewed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let settings = Settings { state_dir: directory.path().to_owned(), ..Settings::default() };
+        let before = BarnFiles::open_to_run(&settings).unwrap().identity;
+        assert_eq!(before.failure(), None);
+        let other = Identity::load_or_generate(renewed.path(), &[]).unwrap();
+        std::fs::copy(&other.files().certificate, &before.files().certificate).unwrap();
+        let identity = BarnFiles::open_to_run(&settings).unwrap().identity;
+        assert!(identity.failure().is_some_and(|why| why.contains("does not belong")), "{identity:?}");
+        assert!(![before.spki_sha256(), other.spki_sha256()].contains(&identity.spki_sha256()));
+        assert!(!identity.renew_if_due(&[], herd::clock::EARLIEST_US).unwrap(), "the files are not its own");
+        std::fs::copy(&other.files().key, &before.files().key).unwrap();
+        identity.reload().unwrap();
+        assert_eq!((identity.failure(), identity.spki_sha256()), (None, other.spki_sha256()));
     }
 
     /// Catches a shutdown that is reported as a failure, which a supervisor would answer with a restart.

@@ -13,7 +13,7 @@
 //! - **A clock that no time server sets is no failure.** Order and sync do not depend on it, and a barn without a network
 //!   never has another one. Yet the office shows its times.
 
-use super::{BACKUP_PART, Health, STUCK_WRITE};
+use super::{BACKUP_PART, CERTIFICATE_PART, Health, STUCK_WRITE};
 use crate::receive::RadioHandle;
 use crate::recorder::RecordError;
 use herd::store::{DamagedRow, grouped};
@@ -37,6 +37,10 @@ fn failing(part: &str, text: String) -> HealthFinding {
     HealthFinding { part: part.to_owned(), failing: true, text }
 }
 
+fn certificate_text(why: &str) -> String {
+    format!("nobody is let in until the certificate can be used, and what the radios hear is recorded: {why}")
+}
+
 impl Health {
     /// Returns what fails or needs a look, part by part.
     pub fn findings(&self) -> Vec<HealthFinding> {
@@ -45,6 +49,7 @@ impl Health {
             self.log_damage().map(|why| failing("log", why)),
             self.disk.check().err().map(|error| failing("disk", error.to_string())),
             self.key_failure().map(|why| failing("keys", why)),
+            self.certificate_failure().map(|why| failing(CERTIFICATE_PART, certificate_text(&why))),
             self.refusals.finding().map(|why| failing("reads", why)),
         ]
         .into_iter()

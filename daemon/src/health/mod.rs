@@ -20,6 +20,7 @@ use herd::clock::Clock;
 use herd::store::{DamagedRow, LocalFile, Reader};
 use serde_json::json;
 use service::backup::BackupGauge;
+use service::door::certificate::Identity;
 use service::door::reply::{ApiError, NoQuery};
 use service::give_back::DAMAGE_PATH;
 use std::fmt;
@@ -29,6 +30,8 @@ use tokio::sync::watch;
 
 /// Name of the nightly backups among the parts.
 const BACKUP_PART: &str = "backup";
+/// The certificate, among the failing parts.
+pub(crate) const CERTIFICATE_PART: &str = "certificate";
 /// Time after which a write under way counts as stuck. A slow card stalls for a second now and then.
 const STUCK_WRITE: Duration = Duration::from_millis(1_500);
 
@@ -47,6 +50,8 @@ pub struct Health {
     pub radios: Vec<RadioHandle>,
     /// Reports that keys and counters cannot be written; `None` without such a file.
     pub local: Option<LocalFile>,
+    /// Reports that the certificate cannot be used; `None` without a server.
+    pub identity: Option<Identity>,
     /// Reports that every read over HTTPS has been refused for minutes.
     pub refusals: ReadRefusals,
     /// Reports that no time server has set the clock.
@@ -113,6 +118,11 @@ impl Health {
     /// Returns true if `local.redb` is damaged, so that nobody is let in.
     pub fn are_keys_damaged(&self) -> bool {
         self.local.as_ref().is_some_and(|local| local.damage().is_some())
+    }
+
+    /// Returns why the certificate cannot be used, so that nobody is let in.
+    pub fn certificate_failure(&self) -> Option<String> {
+        self.identity.as_ref()?.failure()
     }
 
     /// Returns true if there are radios and all of them are failing.

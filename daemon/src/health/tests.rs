@@ -13,10 +13,12 @@ use herd::testing::ManualClock;
 use radio::Counters;
 use serde_json::Value;
 use service::backup::{BackupSettings, BackupStates, NightlyBackups, Schedule};
+use service::door::certificate::{CertificateError, IdentityFiles};
 use service::door::serve::observer::{AnswerObserver as _, ObservedAnswer};
 use service::harness::wait_until;
 use service::lifecycle::ShutdownTrigger;
 use service::supervisor::probe;
+use std::path::Path;
 use tower::ServiceExt as _;
 
 /// Returns the health of a world, of which nothing fails.
@@ -28,6 +30,7 @@ pub(crate) fn health(world: &World, radios: Vec<RadioHandle>) -> Health {
         disk: DiskGauge::plenty(),
         radios,
         local: None,
+        identity: None,
         refusals: ReadRefusals::default(),
         clock: ClockGauge::new(Arc::new(clock())),
         backup: BackupGauge::default(),
@@ -141,6 +144,12 @@ async fn health_is_200_while_nothing_fails_and_else_names_the_failing_parts() {
     assert_eq!(get_health(&health).await.1["failing"], json!(["keys"]));
 
     health.local = None;
+    let files = IdentityFiles::in_directory(Path::new("tls"));
+    let missing = CertificateError::MissingKey { path: files.key.clone() };
+    health.identity = Some(Identity::in_place_of(files, &missing).unwrap());
+    assert_eq!(get_health(&health).await.1["failing"], json!(["certificate"]));
+
+    health.identity = None;
     world.writer.abort();
     assert!(world.writer.await.unwrap_err().is_cancelled());
     assert_eq!(get_health(&health).await.1["failing"], json!(["store"]));

@@ -151,6 +151,10 @@ impl CodePairing {
 
     /// Answers an office. Durable: after a right proof, this office and no other one can pair.
     pub(super) async fn pair(self: &Arc<Self>, request: PairRequest, peer: Option<SocketAddr>) -> Claim {
+        if self.identity.failure().is_some() {
+            // The office would pin a key that is nobody's.
+            return Err(PairRefusal::Failed);
+        }
         // Read for each request: a certificate that was replaced may have a key of its own.
         let barn = Fingerprint(self.identity.spki_sha256());
         let key = self.live_key().ok_or(PairRefusal::NotPending)?;

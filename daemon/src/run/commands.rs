@@ -71,6 +71,9 @@ impl Commands {
                 Ok(BarnResponse::Status(Box::new(status)))
             }
             BarnRequest::Pair { name } => {
+                if let Some(why) = self.identity.failure() {
+                    return Err(ControlError::new("no_certificate", format!("the certificate cannot be used: {why}")));
+                }
                 // A certificate that was replaced has a key of its own.
                 let barn = Source { spki_sha256: self.identity.spki_sha256(), ..self.barn.clone() };
                 Ok(BarnResponse::PairingLine(create_pairing_line(&self.keys, barn, name.as_deref())?))

@@ -20,6 +20,7 @@ use super::booted::{BootedArgs, BootedError};
 use super::card::{Card, CardError, Confirmation};
 use super::trial::{DaemonState, TrialProgress, Verdict};
 use crate::control::{BarnRequest, BarnResponse};
+use crate::health::CERTIFICATE_PART;
 use service::control::{AskError, ask};
 use service::supervisor::{Notification, Supervisor};
 use std::path::Path;
@@ -91,6 +92,9 @@ fn observe_daemon(socket: &Path, unit: &UnitReport, trial_file: &Path) -> Daemon
         Ok(BarnResponse::Probed(report)) if report.failing.iter().any(|part| part == STORE_PART) => {
             DaemonState::Failing("the store fails".to_owned())
         }
+        Ok(BarnResponse::Probed(report)) if report.failing.iter().any(|part| part == CERTIFICATE_PART) => {
+            DaemonState::Failing("the certificate cannot be used".to_owned())
+        }
         Ok(BarnResponse::Probed(report)) if report.is_deaf && BeforeTrial::load(trial_file).could_hear => {
             DaemonState::Failing("all radios fail, and one of them worked before".to_owned())
         }
@@ -150,6 +154,7 @@ mod tests {
             ("", "chute", false, true, None),
             ("the writer", "", false, true, Some("does not respond: the writer")),
             ("", STORE_PART, false, true, Some("the store fails")),
+            ("", CERTIFICATE_PART, false, true, Some("the certificate cannot be used")),
             ("", "chute", true, true, Some("all radios fail, and one of them worked before")),
         ] {
             let some = |part: &str| Vec::from_iter(Some(part.to_owned()).filter(|part| !part.is_empty()));

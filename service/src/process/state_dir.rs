@@ -1,7 +1,7 @@
 //! The state directory of a process, and the files in it that both processes have.
 
 use crate::control::{LOCKED_RETRY, LOCKED_TIMEOUT, SOCKET_NAME};
-use crate::door::certificate::{CertificateError, Identity, SanEntry};
+use crate::door::certificate::{CertificateError, Identity, IdentityFiles, SanEntry};
 use crate::lifecycle::Exit;
 use crate::settings::TlsSettings;
 use herd::store::{LocalError, LocalFile};
@@ -100,6 +100,12 @@ impl StateDir {
         let directory = self.path.join(TLS_DIRECTORY);
         create_directory(&directory)?;
         Ok(Identity::load_or_generate(&directory, &own_addresses())?)
+    }
+
+    /// Makes an identity in memory, in the place of the certificate that [`identity`](Self::identity) could not load.
+    pub fn identity_in_place(&self, tls: &TlsSettings, error: &CertificateError) -> Result<Identity, StateDirError> {
+        let files = tls.files().unwrap_or_else(|| IdentityFiles::in_directory(&self.path.join(TLS_DIRECTORY)));
+        Ok(Identity::in_place_of(files, error)?)
     }
 }
 

@@ -27,6 +27,13 @@ pub struct IdentityFiles {
     pub key: PathBuf,
 }
 
+impl IdentityFiles {
+    /// Returns the paths of a pair that this program makes in `directory`.
+    pub fn in_directory(directory: &Path) -> Self {
+        Self { certificate: directory.join("certificate.pem"), key: directory.join("key.pem") }
+    }
+}
+
 pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     let text = read("certificate", path)?;
     let chain = CertificateDer::pem_slice_iter(&text)

@@ -3,9 +3,10 @@
 use super::validity::ValidityPeriod;
 use super::{CertificateError, IdentityFiles, files};
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
+    Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,
 };
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -66,7 +67,22 @@ pub(super) fn write_certificate(
     names: &[SanEntry],
     validity: ValidityPeriod,
 ) -> Result<(), CertificateError> {
-    let key = existing_key(files)?;
+    let certificate = certificate_for(&existing_key(files)?, names, validity)?;
+    files::write(&files.certificate, certificate.pem().as_bytes(), CERTIFICATE_MODE)
+}
+
+/// Makes a key and a certificate that are in no file.
+pub(super) fn make_pair() -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), CertificateError> {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(generate_error)?;
+    let certificate = certificate_for(&key, &[], PINNED_VALIDITY)?;
+    Ok((certificate.der().clone(), PrivatePkcs8KeyDer::from(key.serialize_der()).into()))
+}
+
+fn certificate_for(
+    key: &KeyPair,
+    names: &[SanEntry],
+    validity: ValidityPeriod,
+) -> Result<Certificate, CertificateError> {
     let at = |seconds: i64| date_time_ymd(1970, 1, 1) + Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
     let mut params = CertificateParams::default();
     params.subject_alt_names = all_names(host_name(), names).into_iter().filter_map(san_type).collect();
@@ -76,8 +92,7 @@ pub(super) fn write_certificate(
     params.not_after = at(validity.not_after_s);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let certificate = params.self_signed(&key).map_err(generate_error)?;
-    files::write(&files.certificate, certificate.pem().as_bytes(), CERTIFICATE_MODE)
+    params.self_signed(key).map_err(generate_error)
 }
 
 /// Returns `names`, the names of the machine called `host`, and the loopback addresses.

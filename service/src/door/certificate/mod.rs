@@ -19,6 +19,7 @@ pub use watch::WATCH_INTERVAL;
 
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use sha2::{Digest, Sha256};
@@ -102,6 +103,8 @@ struct Credentials {
     validity: ValidityPeriod,
     /// The leaf is signed by its own key.
     is_self_signed: bool,
+    /// Reason why the files cannot be used, if this pair was made in their place.
+    failure: Option<String>,
 }
 
 /// The TLS identity of a server. Clones are cheap and share it, so all of them see a reloaded identity.
@@ -131,9 +134,25 @@ impl Identity {
     /// interrupted first start, or when the certificate was removed on purpose. A certificate without its key is an
     /// error, because a new key would lock out the offices that pinned the old one.
     pub fn load_or_generate(dir: &Path, names: &[SanEntry]) -> Result<Self, CertificateError> {
-        let files = IdentityFiles { certificate: dir.join("certificate.pem"), key: dir.join("key.pem") };
+        let files = IdentityFiles::in_directory(dir);
         generate::generate_missing(&files, names)?;
         Self::at(files, true)
+    }
+
+    /// Makes an identity in the place of files that cannot be used because of `error`, until they can.
+    ///
+    /// Its pair is in memory alone. Peers that pin the right key, or ask an authority, refuse it.
+    pub fn in_place_of(files: IdentityFiles, error: &CertificateError) -> Result<Self, CertificateError> {
+        let (leaf, key) = generate::make_pair()?;
+        let mut credentials = credentials_of(&files, vec![leaf], key)?;
+        credentials.failure = Some(error.to_string());
+        let current = Arc::new(RwLock::new(Arc::new(credentials)));
+        Ok(Self { files: Arc::new(files), is_own_place: false, current })
+    }
+
+    /// Returns why the files cannot be used, if another pair is used in their place.
+    pub fn failure(&self) -> Option<String> {
+        self.current().failure.clone()
     }
 
     /// Returns the paths of the files.
@@ -216,10 +235,17 @@ pub fn spki_sha256_of_file(certificate: &Path) -> Result<[u8; 32], CertificateEr
 }
 
 fn load(files: &IdentityFiles) -> Result<Credentials, CertificateError> {
+    credentials_of(files, files::read_chain(&files.certificate)?, files::read_key(&files.key)?)
+}
+
+/// Returns the credentials that the files hold.
+fn credentials_of(
+    files: &IdentityFiles,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Credentials, CertificateError> {
     let malformed =
         |path: &Path, reason: String| -> CertificateError { CertificateError::Malformed { path: path.into(), reason } };
-    let chain = files::read_chain(&files.certificate)?;
-    let key = files::read_key(&files.key)?;
     let leaf = chain.first().map(|leaf| leaf.to_vec()).unwrap_or_default();
     let signing =
         provider().key_provider.load_private_key(key).map_err(|error| malformed(&files.key, error.to_string()))?;
@@ -240,6 +266,7 @@ fn load(files: &IdentityFiles) -> Result<Credentials, CertificateError> {
             not_after_s: parsed.validity().not_after.timestamp(),
         },
         is_self_signed: parsed.issuer() == parsed.subject(),
+        failure: None,
     })
 }
 
