@@ -262,7 +262,9 @@ async fn log_out(
     tracing::error!(why, "a session is rejected, but still on disk");
     let message =
         "you are logged out, but a restart of this office may undo that: its disk cannot be written; tell its owner";
-    Err(PageError { media_type, error: ApiError::unavailable("storage_failed", message, RETRY_AFTER_S) })
+    let error = ApiError::unavailable("storage_failed", message, RETRY_AFTER_S);
+    let no_cookie = AppendHeaders([(header::SET_COOKIE, browsers.no_cookie())]);
+    Ok((no_cookie, PageError { media_type, error }).into_response())
 }
 
 /// Leads a browser to a page, with another cookie.

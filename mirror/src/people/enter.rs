@@ -2,7 +2,7 @@
 
 use super::error::{LoginError, PeopleError};
 use super::password::{HashError, PasswordMark, check, draw_salt};
-use super::roll::{Hash, LinkRow, SessionRow};
+use super::roll::{Hash, SessionRow};
 use super::sign_ins::SignInWay;
 use super::user::{UserName, UserRow};
 use super::{Invited, LINKS, People, SESSIONS, USERS, later, names};
@@ -51,16 +51,14 @@ impl People {
         // A link keeps the role of its day. A user who has got another one since keeps that.
         let known = self.roll().user(&user.name).map(|known| known.role);
         let user = &UserRow { role: known.unwrap_or(user.role), ..user.clone() };
-        self.file.put(USERS, &user.name.key(), user).map_err(PeopleError::from)?;
+        self.put(USERS, &user.name.key(), user).map_err(PeopleError::from)?;
         let gone = {
             let mut roll = self.roll_mut();
             roll.users.insert(user.name.key(), user.clone());
             roll.remove_links(&user.name, now_us)
         };
-        // They are void by now, so it does not matter if they stay on disk.
-        if let Err(error) = self.file.replace::<LinkRow>(LINKS, &names(&gone), None) {
-            tracing::warn!(%error, "links that are void stay in the file");
-        }
+        // The session removes them from the disk. They are void by now, so it does not matter if they stay there for a while.
+        self.removed().add(LINKS, names(&gone));
         let token = self.begin_session(&user.name, &user.password.mark(), peer)?;
         self.record_sign_in(&user.name, peer_of(peer), SignInWay::Link);
         Ok(token)
@@ -113,8 +111,8 @@ impl People {
             ends_at_us: later(now_us, SESSION_LIFETIME),
         };
         let gone = self.roll_mut().make_room_for_session(user, now_us);
-        let stored = self.file.replace(SESSIONS, &names(&gone), Some((&hex::encode(token.hash()), &row)));
-        stored.map_err(PeopleError::from)?;
+        self.removed().add(SESSIONS, names(&gone));
+        self.put(SESSIONS, &hex::encode(token.hash()), &row).map_err(PeopleError::from)?;
         self.roll_mut().sessions.insert(token.hash(), row);
         Ok(token)
     }

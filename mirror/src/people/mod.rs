@@ -7,7 +7,7 @@
 //! - **Tokens of sessions and codes of links are 256 random bits, and stored as hashes.** Whoever reads `local.redb` cannot
 //!   use them.
 //! - **A session is in memory and on disk.** A restart of the office logs nobody out, and a session that was ended is
-//!   rejected at once, whatever the disk does.
+//!   rejected at once, whatever the disk does. A removal that the disk refuses is tried again (`removed`).
 //! - **Sessions and links end by a clock that never steps back** (`steady_clock`, `sweep`).
 //! - **A new password voids all sessions and links of its user** (`roll`).
 //! - **Who signed in is recorded** (`sign_ins`).
@@ -16,6 +16,7 @@ pub mod command;
 mod enter;
 mod error;
 mod password;
+mod removed;
 mod roll;
 mod sign_ins;
 mod steady_clock;
@@ -35,7 +36,8 @@ use herd::clock::Clock;
 use herd::randomness::{Randomness, RandomnessError};
 use herd::store::LocalFile;
 use password::{Hashing, PasswordMark};
-use roll::{Hash, LinkRow, Roll, SessionRow};
+use removed::RemovedRows;
+use roll::{Hash, LinkRow, Roll};
 use serde::{Deserialize, Serialize};
 use service::door::secret::{Secret, hash_secret};
 use sign_ins::SignIns;
@@ -103,6 +105,7 @@ pub struct People {
     /// Held during a change, which syncs the disk: take it on a blocking thread.
     changes: Mutex<()>,
     roll: RwLock<Roll>,
+    removed: Mutex<RemovedRows>,
     hashing: Hashing,
     throttle: Throttle,
     sign_ins: SignIns,
@@ -132,6 +135,7 @@ impl People {
             randomness: Mutex::new(Box::new(randomness)),
             changes: Mutex::new(()),
             roll: RwLock::new(roll),
+            removed: Mutex::default(),
             hashing: Hashing::new(),
             throttle: Throttle::default(),
             sign_ins,
@@ -196,7 +200,8 @@ impl People {
             return Err(PeopleError::TooMany);
         }
         let gone = self.roll_mut().remove_links(name, now_us);
-        self.file.replace(LINKS, &names(&gone), Some((&hex::encode(code.hash()), &row)))?;
+        self.removed().add(LINKS, names(&gone));
+        self.put(LINKS, &hex::encode(code.hash()), &row)?;
         self.roll_mut().links.insert(code.hash(), row);
         Ok(code)
     }
@@ -209,7 +214,7 @@ impl People {
             self.check_not_last_owner(name)?;
         }
         let user = UserRow { role, ..user };
-        self.file.put(USERS, &name.key(), &user)?;
+        self.put(USERS, &name.key(), &user)?;
         self.roll_mut().users.insert(name.key(), user);
         Ok(())
     }
@@ -224,25 +229,23 @@ impl People {
         Ok(())
     }
 
-    /// Removes a user other than the last owner, with the sessions and links. They are rejected from now on; an error of the
-    /// disk means that a restart would know them again, and the call can be repeated. Syncs the disk.
+    /// Removes a user other than the last owner, with the sessions and links. They are rejected from now on. After an error of
+    /// the disk, a restart would know them again until a sweep has removed them; the call can be repeated. Syncs the disk.
     pub fn remove(&self, name: &UserName) -> Result<(), PeopleError> {
         let _one_change_at_a_time = self.lock_changes();
         self.check_not_last_owner(name)?;
         {
-            let mut roll = self.roll_mut();
-            roll.users.remove(&name.key());
-            roll.remove_links(name, self.now_us());
-            roll.sessions.retain(|_, row| row.user != *name);
+            let (mut roll, mut removed) = (self.roll_mut(), self.removed());
+            removed.add(USERS, roll.users.remove(&name.key()).map(|row| row.name.key()));
+            removed.add(LINKS, names(&roll.remove_links(name, self.now_us())));
+            removed.add(SESSIONS, names(&roll.remove_sessions(name)));
         }
         // The disk says if there was such a user: after a failure, memory does not.
-        let links = self.file.list::<LinkRow>(LINKS)?.into_iter().filter(|(_, row)| row.user.as_ref() == Some(name));
-        let links: Vec<_> = links.map(|(code, _)| code).collect();
-        self.file.replace::<LinkRow>(LINKS, &links, None)?;
-        if !self.file.remove(USERS, &name.key())? && links.is_empty() {
-            return Err(PeopleError::Unknown(name.clone()));
-        }
-        Ok(())
+        let mut links = self.file.list::<LinkRow>(LINKS)?.into_iter();
+        let is_invited = links.any(|(_, row)| row.user.as_ref() == Some(name));
+        let is_known = is_invited || self.file.get::<UserRow>(USERS, &name.key())?.is_some();
+        self.save_removals()?;
+        if is_known { Ok(()) } else { Err(PeopleError::Unknown(name.clone())) }
     }
 
     /// Returns all users, and those who have not chosen a password yet, sorted by name.
@@ -268,22 +271,22 @@ impl People {
         Some(LoggedIn { name: name.clone(), role: *role, form_token: form_token(token) })
     }
 
-    /// Ends a session. It is rejected from now on; an error means that a restart would accept it again. Syncs the disk.
+    /// Ends a session. It is rejected from now on. After an error, a restart would accept it again until a sweep has removed it.
+    /// Syncs the disk.
     pub fn log_out(&self, token: &str) -> Result<(), PeopleError> {
         let _one_change_at_a_time = self.lock_changes();
         let hash = hash_secret(token);
-        self.roll_mut().sessions.remove(&hash);
-        self.file.remove(SESSIONS, &hex::encode(hash))?;
-        Ok(())
+        let ended = self.roll_mut().sessions.remove(&hash).map(|_| hex::encode(hash));
+        self.removed().add(SESSIONS, ended);
+        Ok(self.save_removals()?)
     }
 
     /// Ends all sessions of a user, as [`log_out`](Self::log_out) does one.
     pub fn log_out_everywhere(&self, user: &UserName) -> Result<(), PeopleError> {
         let _one_change_at_a_time = self.lock_changes();
-        self.roll_mut().sessions.retain(|_, row| row.user != *user);
-        let own = self.file.list::<SessionRow>(SESSIONS)?.into_iter().filter(|(_, row)| row.user == *user);
-        let own: Vec<_> = own.map(|(token, _)| token).collect();
-        Ok(self.file.replace::<SessionRow>(SESSIONS, &own, None)?)
+        let ended = self.roll_mut().remove_sessions(user);
+        self.removed().add(SESSIONS, names(&ended));
+        Ok(self.save_removals()?)
     }
 
     fn secret(&self, prefix: &str) -> Result<Secret, RandomnessError> {

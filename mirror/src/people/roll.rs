@@ -100,6 +100,11 @@ impl Roll {
         gone
     }
 
+    /// Removes the sessions of a user, and returns their hashes.
+    pub(super) fn remove_sessions(&mut self, user: &UserName) -> Vec<Hash> {
+        self.sessions.extract_if(|_, row| row.user == *user).map(|(hash, _)| hash).collect()
+    }
+
     /// Removes the void sessions and links, and returns their hashes.
     pub(super) fn remove_void(&mut self, now_us: i64) -> (Vec<Hash>, Vec<Hash>) {
         let void = self.sessions.iter().filter(|(_, row)| self.valid_user(row, now_us).is_none());

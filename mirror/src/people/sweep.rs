@@ -1,9 +1,10 @@
 //! The removal of ended sessions and links from the disk, and the latest time that was seen.
 //!
 //! In memory they are rejected by their times. On disk, a process that starts with a clock in the past would find them valid
-//! again. So they are removed soon after their end, and the time of that is stored, from which the next process goes on.
+//! again. So they are removed soon after their end, and the time of that is stored, from which the next process goes on. What
+//! the disk refused to remove before goes with them (`removed`).
 
-use super::roll::{LinkRow, SessionRow};
+use super::roll::SessionRow;
 use super::{LINKS, People, PeopleError, SESSIONS, names};
 use service::lifecycle::Shutdown;
 use std::sync::Arc;
@@ -41,21 +42,17 @@ impl People {
     pub(super) fn sweep(&self) -> Result<(), PeopleError> {
         let _one_change_at_a_time = self.lock_changes();
         let now_us = self.now_us();
-        let (sessions, links) = {
-            let mut roll = self.roll_mut();
-            if roll.sessions.is_empty() && roll.links.is_empty() {
+        {
+            let (mut roll, mut removed) = (self.roll_mut(), self.removed());
+            if roll.sessions.is_empty() && roll.links.is_empty() && removed.is_empty() {
                 return Ok(());
             }
-            roll.remove_void(now_us)
-        };
+            let (sessions, links) = roll.remove_void(now_us);
+            removed.add(SESSIONS, names(&sessions));
+            removed.add(LINKS, names(&links));
+        }
         self.file.put(CLOCK, LATEST, &now_us)?;
-        if !sessions.is_empty() {
-            self.file.replace::<SessionRow>(SESSIONS, &names(&sessions), None)?;
-        }
-        if !links.is_empty() {
-            self.file.replace::<LinkRow>(LINKS, &names(&links), None)?;
-        }
-        Ok(())
+        Ok(self.save_removals()?)
     }
 }
 

@@ -186,7 +186,8 @@ async fn too_many_sessions_are_told_with_the_time_to_wait() {
     assert!(page.contains("Too many log-ins with this name") && !page.contains("tries"), "{page}");
 }
 
-/// Catches an error page without the time after which it is worth a retry.
+/// Catches an error page without the time after which it is worth a retry, and a browser that goes on with the session that has
+/// ended.
 #[tokio::test]
 async fn a_log_out_that_is_not_on_disk_is_worth_a_retry() {
     let disk = MemoryDisk::default();
@@ -196,6 +197,7 @@ async fn a_log_out_that_is_not_on_disk_is_worth_a_retry() {
     let cookie = format!("__Host-herdlinx-5000={token}");
     let failed = post(&router, "/logout", &[("form_token", &form_token)], &[OWN, ("cookie", &cookie)]).await;
     assert_eq!((failed.status().as_u16(), failed.headers()["retry-after"].to_str().unwrap()), (503, "5"));
+    assert!(failed.headers()["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
     assert!(people.session(&token).is_none());
 }
 

@@ -199,8 +199,8 @@ async fn an_invitation_that_is_sent_twice_keeps_its_link() {
 #[tokio::test]
 async fn a_removal_that_is_not_on_disk_says_what_holds_now() {
     for (action, words) in [
-        ("remove", "Ben is out now, but a restart would undo it: `herdlinx-mirror user remove \"Ben\"`"),
-        ("log_out", "Ben is logged out everywhere now, but a restart would undo it: try again"),
+        ("remove", "Ben is out now, but a restart would undo it until the disk of this office can be written"),
+        ("log_out", "Ben is logged out everywhere now, but a restart would undo it until the disk"),
     ] {
         let office = Office::new();
         let owner = office.add("Ana", Role::Owner).await;

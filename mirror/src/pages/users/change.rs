@@ -68,12 +68,12 @@ impl UserChange {
         let name = &self.name;
         match self.action {
             UserAction::Remove => format!(
-                "{name} is out now, but a restart would undo it: `herdlinx-mirror user remove \"{name}\"` once the disk of \
-                 this office can be written"
+                "{name} is out now, but a restart would undo it until the disk of this office can be written; the office \
+                 tries again every few minutes"
             ),
             UserAction::LogOut => format!(
-                "{name} is logged out everywhere now, but a restart would undo it: try again once the disk of this office \
-                 can be written"
+                "{name} is logged out everywhere now, but a restart would undo it until the disk of this office can be \
+                 written; the office tries again every few minutes"
             ),
             _ => NOT_STORED.to_owned(),
         }

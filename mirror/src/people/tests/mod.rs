@@ -1,7 +1,9 @@
 //! Users, sessions and links, also over a restart.
 
+mod disk;
 mod limits;
 
+use super::roll::SessionRow;
 use super::*;
 use herd::randomness::SeededRandomness;
 use herd::store::MemoryDisk;
