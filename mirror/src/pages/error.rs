@@ -1,4 +1,9 @@
 //! Errors as pages or as JSON.
+//!
+//! # Decisions
+//!
+//! - **A browser loads a page again by itself once it may be there; it does not send a form again.** The header `Refresh` makes
+//!   it ask with a `GET`. After a form, that would be the path of the form: another page, or none, in the place of the reason.
 
 use super::format;
 use super::frame::Frame;
@@ -40,10 +45,17 @@ impl IntoResponse for PageError {
         };
         let content = ErrorContent { title, message: error.message };
         let page = Page { frame: Frame::without_site(title), content }.html();
-        let mut page = as_refusal(page, error.status, error.retry_after_s);
-        if error.status == StatusCode::SERVICE_UNAVAILABLE
-            && let Some(seconds) = error.retry_after_s
-        {
+        as_refusal(page, error.status, error.retry_after_s)
+    }
+}
+
+impl PageError {
+    /// Returns the response to a `GET`. If the error is temporary, a browser loads the page again by itself.
+    pub(super) fn into_page(self) -> Response {
+        let is_temporary = self.media_type == MediaType::Html && self.error.status == StatusCode::SERVICE_UNAVAILABLE;
+        let retry_after_s = self.error.retry_after_s.filter(|_| is_temporary);
+        let mut page = self.into_response();
+        if let Some(seconds) = retry_after_s {
             page.headers_mut().insert(header::REFRESH, seconds.into());
         }
         page
@@ -102,12 +114,13 @@ pub(super) fn query_error(error: QueryError) -> ApiError {
 mod tests {
     use super::*;
 
-    /// Catches an error page that a browser never fetches again although it will do, and one that it fetches for ever.
+    /// Catches an error page that a browser never fetches again although it will do, one that it fetches for ever, and one that it
+    /// fetches although it was the answer to a form.
     #[test]
     fn only_temporary_errors_ask_for_a_retry() {
         let building = NoCatalogError::Building { percent: 7 };
         let many = NoCatalogError::Failed(CatalogError::TooManyAnimals { max: 8 });
-        for (error, status, code, refresh) in [
+        for (error, status, code, retry_after) in [
             (not_served(&NotServedError::NoCopy), 503, "copying", Some("10")),
             (not_served(&NotServedError::Opening("35 %".into())), 503, "copy_opening", Some("10")),
             (not_served(&NotServedError::Unreadable), 503, "store_unreadable", Some("10")),
@@ -117,10 +130,15 @@ mod tests {
             (ApiError::not_found("nothing"), 404, "not_found", None),
         ] {
             assert_eq!((error.status.as_u16(), error.code), (status, code));
-            let response = PageError { media_type: MediaType::Html, error }.into_response();
-            assert_eq!(response.status(), status, "{code}");
-            let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap());
-            assert_eq!((header(header::REFRESH), header(header::RETRY_AFTER)), (refresh, refresh), "{code}");
+            let answer = || PageError { media_type: MediaType::Html, error: error.clone() };
+            for (response, refresh, is_page) in
+                [(answer().into_page(), retry_after, true), (answer().into_response(), None, false)]
+            {
+                assert_eq!(response.status(), status, "{code}");
+                let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap());
+                let headers = (header(header::REFRESH), header(header::RETRY_AFTER));
+                assert_eq!(headers, (refresh, retry_after), "{code}: {is_page}");
+            }
         }
     }
 }

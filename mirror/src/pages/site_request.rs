@@ -18,7 +18,7 @@ use super::streams::Streams;
 use crate::people::{LoggedIn, People, SignIn};
 use crate::sites::{Catalogs, Office, SiteDetails, SiteStatus};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use herd::catalog::Catalog;
 use herd::clock::Clock;
 use herd::position::Sequence;
@@ -116,7 +116,7 @@ impl PagesState {
             tracing::error!(%error, "the task that builds a page panicked");
             Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the page could not be built"))
         });
-        let mut response = response.unwrap_or_else(|error| PageError { media_type, error }.into_response());
+        let mut response = response.unwrap_or_else(|error| PageError { media_type, error }.into_page());
         response.headers_mut().insert(SERVER_TIMING, server_timing(began.elapsed()));
         response
     }

@@ -180,7 +180,7 @@ fn form_route(number: &'static str, subject: fn(u64) -> Subject) -> MethodRouter
                             connection: Option<Extension<Connection>>| {
         let of = request.number(number).map(subject);
         let shown = of.and_then(|of| state.show(of, &request, &headers, connection));
-        shown.map_err(|error| request.error(error))
+        shown.unwrap_or_else(|error| request.error(error).into_page())
     };
     let received = async move |State(state): State<FormsState>,
                                request: PageRequest,

@@ -10,7 +10,7 @@ use crate::pages::site_request::{PagesState, site_prefix};
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 use service::door::reply::ApiError;
 
@@ -80,7 +80,7 @@ pub(in crate::pages) async fn office(State(state): State<PagesState>, request: P
     }
     let respond = |state: &PagesState, request: PageRequest| {
         let media_type = request.media_type;
-        search_all(state, request).unwrap_or_else(|error| PageError { media_type, error }.into_response())
+        search_all(state, request).unwrap_or_else(|error| PageError { media_type, error }.into_page())
     };
     state.respond_apart(request, respond).await
 }

@@ -126,6 +126,7 @@ async fn the_first_page_shows_the_progress_of_the_first_copy() {
     let batches = get(&copying, "/batches", BROWSER).await;
     assert_eq!(batches.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(batches.body.contains("still being made"));
+    assert_eq!((batches.header(header::REFRESH), batches.header(header::RETRY_AFTER)), ("10", "10"));
 }
 
 /// Catches an office that calls a whole copy unfinished while it is opened, for example after an upgrade.

@@ -5,6 +5,7 @@ use crate::corrections::response::away;
 use crate::people::Role;
 use axum::http::{StatusCode, header};
 use serde_json::json;
+use service::door::reply::ApiError;
 
 const PATH: &str = "/payloads/reprocess";
 const REJECTED: &str = "/payloads?status=error";
@@ -84,6 +85,17 @@ async fn nobody_else_reprocesses() {
     assert_eq!(program.status, StatusCode::UNAUTHORIZED);
     assert_eq!(office.reprocessed(), []);
     assert_eq!(office.open(PATH, &[]).await.header(header::LOCATION), REJECTED, "the address alone does nothing");
+}
+
+/// Catches an answer to a form that a browser replaces by a `GET` of its path, with another page or none.
+#[tokio::test]
+async fn a_form_that_comes_at_a_bad_time_is_worth_a_retry_that_no_browser_makes_by_itself() {
+    let office = Office::with(Err(ApiError::unavailable("busy", "too many orders are being forwarded", 1)));
+    let session = office.add("Otto", Role::Operator).await;
+    let response = office.send_own(PATH, &[], &session).await;
+    assert_eq!((response.status, response.header(header::RETRY_AFTER)), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+    assert!(response.body.contains("oo many orders are being forwarded"), "{}", response.body);
+    assert!(!response.headers.contains_key(header::REFRESH), "{:?}", response.headers);
 }
 
 /// Catches a barn that is away, or refuses, and a page that says nothing of it.
