@@ -13,6 +13,8 @@ use std::fmt::Write as _;
 
 /// Value of a label in a form that means any label. An empty one means animals without the label.
 pub(super) const ANY: &str = "*";
+/// Value of `form` for a sheet without formulas.
+const PLAIN: &str = "plain";
 /// Value of `before` for the last page.
 pub(super) const END: &str = "end";
 
@@ -98,7 +100,7 @@ impl AnimalSelection {
             start: start(&query)?,
             limit: limit(query.limit)?,
             is_page: query.limit.is_some() || query.after.is_some() || query.before.is_some(),
-            is_plain: named("form", query.form.as_deref(), |form| (form == "plain").then_some(true))?.is_some(),
+            is_plain: named("form", query.form.as_deref(), |form| (form == PLAIN).then_some(true))?.is_some(),
             written: AnimalQuery { after: None, before: None, limit: None, form: None, ..query },
             filter,
             sort,
@@ -131,6 +133,13 @@ impl AnimalSelection {
             let _ = write!(text, "{sign}{key}={}", path_segment(value));
             text
         })
+    }
+
+    /// Returns the query of the page of a file that begins after a place. It keeps the form.
+    pub(super) fn next_page(&self, after: &str) -> String {
+        let limit = self.limit_text();
+        let form = if self.is_plain { PLAIN } else { ANY };
+        self.with(&[("after", after), ("limit", &limit), ("form", form)])
     }
 
     /// Returns the number of entries on a page, for a link to another page.

@@ -7,7 +7,7 @@
 //!   no file is held in memory and no thread waits for a slow client. The first part is short, so that it is there at once.
 //! - **The list of EIDs has nothing but 15 digits on each line,** because programs that import it take a comment for a wrong
 //!   tag. The number of head without an EID is in the header `Herdlinx-Without-Eid`.
-//! - **An address with a place or a limit returns one page with a `Link` to the next,** as it always did.
+//! - **An address with a place or a limit returns one page with a `Link` to the next, in the same form.**
 
 use super::animal_query::AnimalSelection;
 use super::error::query_error;
@@ -191,16 +191,17 @@ pub(super) fn csv(site: &SiteRequest) -> Result<Response, ApiError> {
         form,
         add: add_animal,
     };
-    let mut response = file(sending, CSV, "attachment; filename=\"animals.csv\"")?;
-    let link = next.map(|next| {
-        let place = [("after", next.as_str()), ("limit", &selection.limit_text())];
-        site.path(&format!("/animals.csv{}", selection.with(&place)))
-    });
-    let link = link.and_then(|path| HeaderValue::try_from(format!("<{path}>; rel=\"next\"")).ok());
+    let response = file(sending, CSV, "attachment; filename=\"animals.csv\"")?;
+    Ok(with_next(response, next.map(|next| site.path(&format!("/animals.csv{}", selection.next_page(&next))))))
+}
+
+/// Adds a `Link` to the next page of a file, if there is one.
+fn with_next(mut response: Response, path: Option<String>) -> Response {
+    let link = path.and_then(|path| HeaderValue::try_from(format!("<{path}>; rel=\"next\"")).ok());
     if let Some(link) = link {
         response.headers_mut().insert(header::LINK, link);
     }
-    Ok(response)
+    response
 }
 
 /// Returns the animals of a sheet in order, and the place after which the next page begins, if it is one page of several.
@@ -220,7 +221,7 @@ fn ids_of(catalog: &Catalog, selection: &AnimalSelection) -> (AnimalIds, Option<
 /// The EIDs of the animals that the filters show, 15 digits a line.
 pub(super) fn eids(site: &SiteRequest) -> Result<Response, ApiError> {
     let selection = AnimalSelection::read_for_programs(site)?;
-    let (AnimalIds { ids, without_identity }, _) = site.catalog(|catalog, _| Ok(ids_of(catalog, &selection)))?;
+    let (AnimalIds { ids, without_identity }, next) = site.catalog(|catalog, _| Ok(ids_of(catalog, &selection)))?;
     let sending = Sending {
         source: site.catalog_source()?,
         ids: ids.into(),
@@ -231,5 +232,5 @@ pub(super) fn eids(site: &SiteRequest) -> Result<Response, ApiError> {
     };
     let mut response = file(sending, "text/plain; charset=utf-8", "attachment; filename=\"eids.txt\"")?;
     response.headers_mut().insert(WITHOUT_EID, without_identity.into());
-    Ok(response)
+    Ok(with_next(response, next.map(|next| site.path(&format!("/animals/eids.txt{}", selection.next_page(&next))))))
 }

@@ -183,6 +183,35 @@ async fn a_list_of_eids_has_15_digits_a_line_and_nothing_else() {
     assert_eq!((none.status, none.body.as_str()), (StatusCode::OK, ""));
 }
 
+/// Returns the lines of a file and of the pages to which its links lead, without the heads, and the number of pages.
+async fn lines_of_all_pages(office: &Router, first: &str) -> (Vec<String>, usize) {
+    let has_head = first.contains(".csv");
+    let (mut lines, mut pages, mut path) = (Vec::new(), 0, first.to_owned());
+    loop {
+        let page = get(office, &path, "*/*").await;
+        assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.body);
+        pages += 1;
+        lines.extend(page.body.lines().skip(usize::from(has_head)).map(str::to_owned));
+        let Some(link) = page.headers.get(header::LINK) else { return (lines, pages) };
+        let link = link.to_str().unwrap().strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\""));
+        path = link.unwrap().to_owned();
+    }
+}
+
+/// Catches a second page in another form than the first, and a page of EIDs that leads to no other.
+#[tokio::test]
+async fn the_links_of_a_file_lead_through_the_whole_list_in_the_same_form() {
+    let office = yard(25);
+    for file in ["/animals.csv?show=yard", "/animals.csv?show=yard&form=plain", "/animals/eids.txt?show=yard"] {
+        let whole = lines_of_all_pages(&office, file).await;
+        let by_pages = lines_of_all_pages(&office, &format!("{file}&limit=7")).await;
+        assert_eq!((whole.1, by_pages.1), (1, 4), "{file}");
+        assert_eq!(by_pages.0, whole.0, "{file}");
+    }
+    let plain = get(&office, "/animals.csv?form=plain&limit=1", "*/*").await;
+    assert!(plain.header(header::LINK).contains("&form=plain"), "{:?}", plain.headers);
+}
+
 /// Catches an EID with blanks between its digits, which no other program takes.
 #[tokio::test]
 async fn an_eid_is_shown_in_groups_and_copied_as_15_digits() {
