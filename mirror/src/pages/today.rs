@@ -24,7 +24,7 @@ use crate::day::Day;
 use crate::sites::{LinkState, SiteStatus};
 use askama::Template;
 use axum::response::Response;
-use herd::catalog::{Catalog, ToLookAt, WEAK_SIGNAL_DBM};
+use herd::catalog::{AnimalFilter, Catalog, DayEvent, DayFilter, ToLookAt, WEAK_SIGNAL_DBM};
 use herd::payload::Grams;
 use herd::query::{BatchView, PageLimit, TotalsView};
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,9 @@ struct DayView {
     to_look_at: LookView,
     #[serde(skip)]
     mean_in: Option<Grams>,
+    /// Head of `tags_missing` that is on the yard, where somebody can look at it.
+    #[serde(skip)]
+    tags_missing_on_yard: u64,
 }
 
 /// Reads of an hour.
@@ -282,6 +285,8 @@ fn read_day(catalog: &Catalog, conventions: &Conventions, day: Day, missed: u64,
     let zone = &conventions.zone;
     let range = zone.range_us(day);
     let figures = catalog.day(&range);
+    let came_in = DayFilter { event: DayEvent::In, range: range.clone() };
+    let came_in = AnimalFilter { day: Some(came_in), ..AnimalFilter::default() };
     let ToLookAt { head, rejected, refused_weights, doubtful, weak, .. } = catalog.to_look_at(&range);
     let corrections = catalog.corrections_in(&week_us(zone, day));
     let hour = |hour: crate::day::Hour| {
@@ -296,6 +301,7 @@ fn read_day(catalog: &Catalog, conventions: &Conventions, day: Day, missed: u64,
         weighed: figures.weighed,
         tags_missing: figures.tag_missing,
         mean_in: mean_of(&figures.groups_in),
+        tags_missing_on_yard: catalog.counts_of(&came_in).tag_missing,
         by_lot_and_pen: figures.groups_in.into_iter().take(MAX_GROUPS).map(GroupView::from).collect(),
         out_by_lot_and_pen: figures.groups_out.into_iter().take(MAX_GROUPS).map(GroupView::from).collect(),
         reads: zone.hours(day).into_iter().map(hour).collect(),

@@ -143,10 +143,10 @@ impl LotContent {
         lot_path(&self.prefix, &self.view.lot, other)
     }
 
-    /// Returns a path to the same head in another form.
+    /// Returns a path to the same head in another form. Head that came back keeps its export lot, and is not of the lot that left.
     fn animals_path(&self, path: &str) -> String {
-        let key = if self.is_out() { "export_lot" } else { "lot" };
-        format!("{}{path}?{key}={}", self.prefix, query_value(&self.view.lot))
+        let filter = if self.is_out() { "show=exported&export_lot" } else { "lot" };
+        format!("{}{path}?{filter}={}", self.prefix, query_value(&self.view.lot))
     }
 
     fn now(&self) -> String {
