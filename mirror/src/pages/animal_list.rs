@@ -127,6 +127,21 @@ struct Header {
     sorted: Option<&'static str>,
 }
 
+/// A filter by a label, as the form has it.
+struct LabelFilter<'a> {
+    name: &'static str,
+    label: &'static str,
+    chosen: Option<&'a str>,
+    offered: &'a [String],
+}
+
+impl<'a> LabelFilter<'a> {
+    /// Returns the chosen value if the form does not offer it: all its head is gone, or there are too many others.
+    fn not_offered(&self) -> Option<&'a str> {
+        self.chosen.filter(|chosen| !chosen.is_empty() && self.offered.iter().all(|offered| offered != chosen))
+    }
+}
+
 /// A filter that is set, with the path of the list without it.
 struct ActiveFilter {
     label: String,
@@ -134,14 +149,18 @@ struct ActiveFilter {
 }
 
 impl AnimalsContent {
-    /// Yields name, label, chosen value and offered values of the filters by a label.
-    fn label_filters(&self) -> [(&'static str, &'static str, Option<&str>, &[String]); 4] {
+    fn label_filters(&self) -> [LabelFilter<'_>; 4] {
         let (filter, offered) = (&self.selection.filter, &self.offered);
         [
-            ("pen", "Pen", filter.pen.as_deref(), offered.pens.as_slice()),
-            ("lot", "Lot", filter.lot.as_deref(), offered.lots.as_slice()),
-            ("funder", "Funder", filter.funder.as_deref(), offered.funders.as_slice()),
-            ("sex", "Sex", filter.sex.as_deref(), offered.sexes.as_slice()),
+            LabelFilter { name: "pen", label: "Pen", chosen: filter.pen.as_deref(), offered: &offered.pens },
+            LabelFilter { name: "lot", label: "Lot", chosen: filter.lot.as_deref(), offered: &offered.lots },
+            LabelFilter {
+                name: "funder",
+                label: "Funder",
+                chosen: filter.funder.as_deref(),
+                offered: &offered.funders,
+            },
+            LabelFilter { name: "sex", label: "Sex", chosen: filter.sex.as_deref(), offered: &offered.sexes },
         ]
     }
 

@@ -110,7 +110,7 @@ impl AnimalSelection {
     /// Returns the query of this list with other values: `?show=yard&pen=P1`.
     pub(super) fn with(&self, changes: &[(&str, &str)]) -> String {
         let written = &self.written;
-        let (column, order) = (self.sort.column.as_str(), if self.sort.descending { "desc" } else { "asc" });
+        let (column, order) = (self.sort.column.as_str(), self.order());
         let own = [
             ("show", Some(self.filter.show.as_str())),
             ("pen", self.filter.pen.as_deref()),
@@ -140,6 +140,11 @@ impl AnimalSelection {
         let limit = self.limit_text();
         let form = if self.is_plain { PLAIN } else { ANY };
         self.with(&[("after", after), ("limit", &limit), ("form", form)])
+    }
+
+    /// Returns the direction of the order.
+    pub(super) fn order(&self) -> &'static str {
+        if self.sort.descending { "desc" } else { "asc" }
     }
 
     /// Returns the number of entries on a page, for a link to another page.

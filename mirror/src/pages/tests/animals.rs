@@ -135,6 +135,30 @@ async fn filters_and_chips_agree_and_stay_in_every_link() {
     }
 }
 
+/// Catches a filter or an order that somebody loses who sets another filter.
+#[tokio::test]
+async fn the_form_of_filters_sends_back_all_that_is_set() {
+    let office = yard(4);
+    let page = html_of(&office, "/animals?export_lot=out1&lot=GONE&order=desc").await;
+    for part in [
+        "<input type=\"hidden\" name=\"export_lot\" value=\"out1\">",
+        "<option value=\"GONE\" selected>GONE</option>",
+        "<input type=\"hidden\" name=\"order\" value=\"desc\">",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    for name in ["pen", "funder", "sex"] {
+        let page = html_of(&office, &format!("/animals?{name}=GONE")).await;
+        assert!(page.contains("<option value=\"GONE\" selected>GONE</option>"), "{name}: {page}");
+    }
+    let page = html_of(&office, "/animals?export_lot=&lot=LOT1&pen=&sex=*").await;
+    assert!(page.contains("name=\"export_lot\" value=\"\""), "those that left in no lot: {page}");
+    assert_eq!(page.matches("<option value=\"LOT1\"").count(), 1, "{page}");
+    let chosen = page.split("<details class=\"filters\">").nth(1).unwrap().split("</details>").next().unwrap();
+    assert_eq!(chosen.matches(" selected>").count(), 2, "LOT1 and no pen: {chosen}");
+    assert!(!html_of(&office, "/animals?pen=*").await.contains("name=\"export_lot\""));
+}
+
 /// Catches an address of a program or a bookmark that shows something else than before.
 #[tokio::test]
 async fn old_addresses_show_all_animals_in_the_order_of_their_ids() {
