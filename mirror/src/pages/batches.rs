@@ -20,6 +20,9 @@ use herd::store::Snapshot;
 use serde::{Deserialize, Serialize};
 use service::door::reply::ApiError;
 
+/// Number of batches in the sheet to which the list leads. The list says so if there are more.
+const SHEET_BATCHES: u64 = 1_000;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ListQuery {

@@ -7,6 +7,8 @@
 //!   changes. If that ends before the page is full, the next page goes on from there.
 //! - **The catalog says where to look.** It counts reads by quarter hour and reader, so a filter skips the quarters that have
 //!   none. Without it the walk is longer, and finds the same.
+//! - **The sheet is one page of the list, and the page says so** if that is not the whole list. A program finds the `Link`; a
+//!   person would take the file for complete.
 
 use super::error::query_error;
 use super::format;
@@ -30,6 +32,8 @@ use std::ops::Range;
 
 /// Changes that a filtered page reads at most for each entry that it may hold.
 const CHANGES_PER_ENTRY: usize = 20;
+/// Number of reads in the sheet to which the page leads.
+const SHEET_READS: u64 = 1_000;
 /// Maximum number of readers that the filter offers. A barn has a handful.
 const MAX_READERS: usize = 32;
 /// Days before today whose readers the filter offers.
@@ -100,6 +104,16 @@ impl Outcome {
         }
     }
 
+    /// Returns the number of all reads with this outcome, as far as the tables count them.
+    fn total(self, totals: &TotalsView) -> Option<u64> {
+        match self {
+            Self::All => Some(totals.received),
+            Self::Processed => Some(totals.accepted),
+            Self::Error => Some(totals.rejected),
+            Self::Voided | Self::RefusedWeight | Self::DoubtfulTime => None,
+        }
+    }
+
     /// Returns the filter of the tables that does the same.
     fn of_tables(self) -> Option<PayloadFilter> {
         match self {
@@ -124,6 +138,22 @@ struct ReadsQuery {
     reader: Option<String>,
     /// Signal in dBm below which a read is listed. A form sends an empty one if nothing is chosen.
     below: Option<String>,
+}
+
+/// Places of the log in which reads of a filter may be, by the counts of the catalog.
+#[derive(Default)]
+struct Candidates {
+    /// Ranges of changes, latest first.
+    ranges: Vec<(Sequence, Sequence)>,
+    /// Maximum number of such reads.
+    reads: u64,
+}
+
+impl Candidates {
+    /// Returns the number of changes in the ranges.
+    fn changes(&self) -> u64 {
+        self.ranges.iter().map(|(first, last)| last.0.saturating_sub(first.0) + 1).sum()
+    }
 }
 
 /// The filter of the list.
@@ -166,18 +196,32 @@ impl Filter {
             && self.below_dbm.is_none_or(|below| payload.rssi_dbm.is_some_and(|dbm| dbm < below))
     }
 
-    /// Returns the ranges of changes in which such reads may be, latest first.
-    fn ranges(&self, catalog: &Catalog) -> Vec<(Sequence, Sequence)> {
+    /// Returns the maximum number of such reads among those of a channel in a quarter of an hour.
+    fn most_of(&self, channel: &str, counts: &ReadCounts) -> u32 {
+        if self.reader.as_ref().is_some_and(|reader| reader != channel) {
+            return 0;
+        }
+        let of_outcome = self.outcome.count(counts);
+        match self.below_dbm {
+            Some(below) if below <= WEAK_SIGNAL_DBM => of_outcome.min(counts.weak),
+            _ => of_outcome,
+        }
+    }
+
+    /// Returns where such reads may be. The tables know it for the filters that they have.
+    fn candidates(&self, catalog: &Catalog) -> Candidates {
         if self.of_tables().is_some() {
-            return Vec::new();
+            return Candidates::default();
         }
         let all = self.range_us.clone().unwrap_or(i64::MIN..i64::MAX);
-        let may_have = |channel: &str, counts: &ReadCounts| {
-            let is_weak = self.below_dbm.is_none_or(|below| below > WEAK_SIGNAL_DBM || counts.weak > 0);
-            is_weak && self.outcome.count(counts) > 0 && self.reader.as_ref().is_none_or(|reader| reader == channel)
-        };
-        let found = catalog.reads(&all).filter(|quarter| may_have(quarter.channel, quarter.counts));
-        let mut ranges: Vec<_> = found.map(|quarter| (quarter.counts.first, quarter.counts.last)).collect();
+        let (mut ranges, mut reads) = (Vec::new(), 0);
+        for quarter in catalog.reads(&all) {
+            let most = self.most_of(quarter.channel, quarter.counts);
+            if most > 0 {
+                ranges.push((quarter.counts.first, quarter.counts.last));
+                reads += u64::from(most);
+            }
+        }
         // Channels overlap, and a clock that was set back puts later changes into earlier quarters.
         ranges.sort_unstable();
         let mut joined: Vec<(Sequence, Sequence)> = Vec::new();
@@ -188,7 +232,7 @@ impl Filter {
             }
         }
         joined.reverse();
-        joined
+        Candidates { ranges: joined, reads }
     }
 
     /// Returns the query of a page with this filter.
@@ -218,6 +262,8 @@ struct ReadsContent {
     readers: Vec<String>,
     totals: TotalsView,
     list: List<PayloadView>,
+    /// `true` if the sheet may end before the list does.
+    is_sheet_cut: bool,
     /// The form that reprocesses rejected payloads, where they are listed.
     reprocess: Option<ReprocessForm>,
 }
@@ -240,13 +286,7 @@ impl ReadsContent {
     /// Yields query, label and count of each outcome, and true for the current one. Only the totals of all reads are known.
     fn outcomes(&self) -> Vec<(String, &'static str, Option<u64>, bool)> {
         let beside = self.filter.beside_outcome();
-        let count = |outcome| match outcome {
-            _ if !beside.is_empty() => None,
-            Outcome::All => Some(self.totals.received),
-            Outcome::Processed => Some(self.totals.accepted),
-            Outcome::Error => Some(self.totals.rejected),
-            _ => None,
-        };
+        let count = |outcome: Outcome| outcome.total(&self.totals).filter(|_| beside.is_empty());
         let line = |outcome: Outcome| {
             let query = format!("status={}{beside}", outcome.as_str());
             (query, outcome.label(), count(outcome), outcome == self.filter.outcome)
@@ -271,7 +311,7 @@ impl ReadsContent {
     }
 
     fn sheet_query(&self) -> String {
-        self.filter.query(None, 1_000)
+        self.filter.query(None, SHEET_READS)
     }
 }
 
@@ -295,14 +335,15 @@ fn read_list(site: &SiteRequest) -> Result<ReadsContent, ApiError> {
     let filter = Filter::new(&query, &site.conventions.zone)?;
     let snapshot = site.snapshot()?;
     // Without a catalog, the walk looks everywhere.
-    let known = site.catalog(|catalog, _| Ok((filter.ranges(catalog), readers(catalog, site.now_us)))).ok();
-    let (ranges, readers) = known.unzip();
+    let known = site.catalog(|catalog, _| Ok((filter.candidates(catalog), readers(catalog, site.now_us)))).ok();
+    let (candidates, readers) = known.unzip();
+    let totals = snapshot.totals().map_err(query_error)?;
+    let is_sheet_cut = site.is_html() && is_sheet_cut(&snapshot, &filter, candidates.as_ref(), &totals)?;
     let before = query.before.map(Sequence);
     let page = match filter.of_tables() {
         Some(filter) => snapshot.payloads(before, limit, filter).map_err(query_error)?,
-        None => walk(&snapshot, ranges, &filter, before, limit)?,
+        None => walk(&snapshot, candidates.map(|known| known.ranges), &filter, before, limit)?,
     };
-    let totals = snapshot.totals().map_err(query_error)?;
     let operator = may_reprocess(site.request.user.as_ref());
     let operator = operator.filter(|_| filter.outcome == Outcome::Error && totals.rejected > 0);
     Ok(ReadsContent {
@@ -314,7 +355,28 @@ fn read_list(site: &SiteRequest) -> Result<ReadsContent, ApiError> {
         readers: readers.unwrap_or_default(),
         list: List::new(page, totals.as_of),
         totals,
+        is_sheet_cut,
     })
+}
+
+/// Returns whether the sheet of a list may end before the list does. Without a catalog, all reads may be of the filter.
+fn is_sheet_cut(
+    snapshot: &Snapshot,
+    filter: &Filter,
+    candidates: Option<&Candidates>,
+    totals: &TotalsView,
+) -> Result<bool, ApiError> {
+    let (Some(plain), Some(reads)) = (filter.of_tables(), filter.outcome.total(totals)) else {
+        let all = (totals.received, totals.as_of.0);
+        let (reads, changes) = candidates.map_or(all, |known| (known.reads, known.changes()));
+        return Ok(reads > SHEET_READS || changes > SHEET_READS * CHANGES_PER_ENTRY as u64);
+    };
+    if reads > SHEET_READS || totals.as_of.0 <= SHEET_READS {
+        return Ok(reads > SHEET_READS);
+    }
+    // The few reads may lie so far apart that a page does not reach the first of them.
+    let limit = PageLimit::new(SHEET_READS).map_err(query_error)?;
+    Ok(snapshot.payloads(None, limit, plain).map_err(query_error)?.next.is_some())
 }
 
 /// Walks back through these ranges of the log, latest first, and returns the reads that a filter lets through.

@@ -100,6 +100,49 @@ async fn a_filtered_page_ends_after_some_changes_and_the_next_one_goes_on_there(
     assert_eq!((sheet.body.lines().count(), sheet.header(header::LINK)), (3, link));
 }
 
+/// Returns whether a page says that its sheet may end early, and whether the sheet leads to more.
+async fn is_cut(office: &Router, path: &str) -> (bool, bool) {
+    let page = html_of(office, path).await.replace("&#38;", "&").replace("&amp;", "&");
+    let sheet = page.split("\" download>Download for a spreadsheet").next().unwrap().rsplit('"').next().unwrap();
+    let sent = get(office, sheet, "*/*").await;
+    assert_eq!(sent.status, StatusCode::OK, "{sheet}");
+    (page.contains("the newest 1,000"), sent.headers.contains_key(header::LINK))
+}
+
+/// Catches a sheet that somebody takes for the whole list although older rows are left out, and one that is whole and is said to
+/// be cut.
+#[tokio::test]
+async fn a_page_says_if_its_sheet_has_the_newest_rows_only() {
+    let payloads: Vec<_> = (0..1_001).map(|n| format!("hxb:L{n}:A{n}:U{n}")).collect();
+    let of = |n: usize| if n.is_multiple_of(500) { "chute" } else { "gate" };
+    let list: Vec<_> =
+        payloads.iter().enumerate().map(|(n, text)| (text.as_str(), of(n), Some(-97), n as u64)).collect();
+    let office = office_with(store_of(&list), &["barn"], true);
+    for (path, cut) in [
+        ("/payloads", true),
+        ("/payloads?status=processed&limit=3", true),
+        ("/payloads?day=2026-01-15", true),
+        ("/payloads?below=-90", true),
+        ("/payloads?before=100", true),
+        ("/payloads?reader=gate", false),
+        ("/payloads?reader=chute", false),
+        ("/payloads?day=2026-01-14", false),
+        ("/payloads?status=error", false),
+        ("/batches", true),
+    ] {
+        assert_eq!(is_cut(&office, path).await, (cut, cut), "{path}");
+    }
+    let office = office_with(store_of(&list[..1_000]), &["barn"], true);
+    for path in ["/payloads", "/batches"] {
+        assert_eq!(is_cut(&office, path).await, (false, false), "{path}");
+    }
+    let rejected = ("invalid:one", "gate", None, 1_000);
+    let office = office_with(store_of(&[&list[..1_000], &[rejected]].concat()), &["barn"], true);
+    for (path, cut) in [("/payloads", true), ("/payloads?status=processed", false), ("/payloads?status=error", false)] {
+        assert_eq!(is_cut(&office, path).await, (cut, cut), "{path}");
+    }
+}
+
 /// Catches a chart whose bars stand elsewhere than its numbers, and links to days on which nothing can have happened.
 #[tokio::test]
 async fn the_chart_of_a_day_has_a_bar_for_each_hour() {
