@@ -8,16 +8,17 @@
 //!   is a seam, and a driver is no place for it.
 //! - **The state of a radio comes from the radio alone, even while it hands over packets.** A chip that died a second ago
 //!   still has packets in its queue. Taken as signs of life, they would hide that it is deaf.
-//! - **A shutdown records the packets that wait in the radio, all at once and for up to 0.7 s.** The driver empties its chip
-//!   ahead of the recorder, so those packets were received completely.
+//! - **A shutdown records the packet in hand and those that wait in the radio, all at once and for up to 0.7 s.** The driver
+//!   empties its chip ahead of the recorder, so those packets were received completely. What cannot be recorded is counted
+//!   in the log.
 //! - **A packet is shown to `listen` before it is recorded.** A packet that a full disk refuses, or a duplicate, is on the
 //!   air all the same, and `listen` is there to show the air.
 
 use crate::receipt_log::log_receipt;
-use crate::recorder::{QUEUE_PACKETS, RecordError, Recorder};
+use crate::recorder::{RecordError, Recorder};
 use crate::tap::{ReceivedPacket, Tap};
-use futures::stream::FuturesUnordered;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::FutureExt as _;
+use futures::future::ready;
 use herd::change::Origin;
 use herd::clock::{Clock, RawReading};
 use herd::store::Incoming;
@@ -26,12 +27,13 @@ use radio::{Counters, Health, Packet, Radio, RadioError};
 use service::lifecycle::Shutdown;
 use service::supervisor::{Probe, ProbeTarget};
 use std::convert::Infallible;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::unconstrained;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
+mod handover;
 #[cfg(test)]
 mod tests;
 
@@ -41,8 +43,6 @@ pub const RETRY_DELAY: Duration = Duration::from_secs(1);
 const RADIOHEAD_BYTES: usize = 4;
 /// Starts of the payloads that readers send.
 const PAYLOAD_STARTS: [&[u8]; 3] = [b"hxb:", b"hxe:", b"event:"];
-/// Time that a radio has to hand over its packets at a shutdown: less than the second that the process gives it.
-const HANDOVER_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// Labels that the packets of a radio are recorded with, and what belongs to no payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,7 +146,7 @@ pub struct ReceiveLoop {
 pub enum ReceiveEnd {
     /// The script of the radio is over.
     RadioClosed,
-    /// The process shuts down. The packet in hand and those in the radio are recorded if that was possible.
+    /// The process shuts down. The packet in hand and those in the radio are recorded if that was possible, else counted.
     Stopped,
     /// The writer ended, and the process ends with it.
     WriterEnded,
@@ -180,8 +180,8 @@ impl ReceiveLoop {
     ) -> ReceiveEnd {
         let mut knows_header = self.channel.strip_bytes > 0;
         loop {
-            let Some(received) = probe_target.answer_while(self.next_packet(radio)).await else {
-                return self.record_pending(radio).await;
+            let Some(received) = probe_target.answer_while(self.until_shutdown(radio.receive())).await else {
+                return self.hand_over(radio, None).await;
             };
             match received {
                 Ok(packet) => {
@@ -195,8 +195,11 @@ impl ReceiveLoop {
                             "packets begin with four bytes that RadioHead adds, and are kept as rejections"
                         );
                     }
-                    if let Err(end) = probe_target.answer_while(self.record(packet)).await {
-                        return end;
+                    let mut recording = self.record(packet).boxed();
+                    match probe_target.answer_while(self.until_shutdown(&mut recording)).await {
+                        Some(Ok(())) => {}
+                        Some(Err(error)) => return self.hand_over(radio, Some(ready(Err(error)).boxed())).await,
+                        None => return self.hand_over(radio, Some(recording)).await,
                     }
                 }
                 Err(RadioError::Closed) => {
@@ -213,67 +216,34 @@ impl ReceiveLoop {
         }
     }
 
-    /// Returns the next packet, or `None` if the shutdown is requested first.
-    async fn next_packet(&self, radio: &mut impl Radio) -> Option<Result<Packet, RadioError>> {
+    /// Returns what the future returns, or `None` if the shutdown is requested first.
+    async fn until_shutdown<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
             () = self.shutdown.requested() => None,
-            received = radio.receive() => Some(received),
+            output = future => Some(output),
         }
     }
 
-    /// Records the packets that the radio has already received, but waits for no further ones.
-    ///
-    /// All are queued at once, so they share a commit: one for each would take longer than a shutdown may. The runtime would
-    /// interrupt so many steps without a pause, and the rest would look as if it had not been received: `unconstrained`.
-    async fn record_pending(&self, radio: &mut impl Radio) -> ReceiveEnd {
-        let (mut recording, mut end) = (FuturesUnordered::new(), ReceiveEnd::Stopped);
-        while recording.len() < QUEUE_PACKETS
-            && let Some(Ok(packet)) = unconstrained(radio.receive()).now_or_never()
-        {
-            let mut record = Box::pin(unconstrained(self.record(packet)));
-            // The first poll queues the packet, which keeps their order.
-            match (&mut record).now_or_never() {
-                Some(recorded) => end = recorded.err().unwrap_or(end),
-                None => recording.push(record),
-            }
-        }
-        let all = async {
-            while let Some(recorded) = recording.next().await {
-                end = recorded.err().unwrap_or(end);
-            }
-        };
-        if timeout(HANDOVER_TIMEOUT, all).await.is_err() {
-            let unrecorded = recording.len();
-            tracing::error!(channel = self.channel.name, unrecorded, "shutting down before all packets were recorded");
-        }
-        end
-    }
-
-    /// Returns once the packet is durable. Retries while the store cannot write.
-    async fn record(&self, packet: Packet) -> Result<(), ReceiveEnd> {
+    /// Returns once the packet is durable. Retries while the store cannot write, but not once the shutdown is requested.
+    async fn record(&self, packet: Packet) -> Result<(), RecordError> {
         let channel = self.channel.name.as_str();
         let incoming = stamp(&self.channel, &*self.clock, packet);
         self.tap.show(ReceivedPacket::from(&incoming));
         loop {
-            let error = match self.recorder.record_packet(incoming.clone()).await {
+            match self.recorder.record_packet(incoming.clone()).await {
                 Ok(receipt) => {
                     log_receipt(channel, incoming.origin.rssi_dbm, &receipt);
                     return Ok(());
                 }
-                Err(error) => error,
-            };
-            let end = match error {
-                RecordError::Disk(_) | RecordError::TablesBehind { .. } if !self.shutdown.is_requested() => {
+                Err(error @ (RecordError::Disk(_) | RecordError::TablesBehind { .. }))
+                    if !self.shutdown.is_requested() =>
+                {
                     tracing::warn!(channel, %error, "packet queued: the store cannot write");
                     self.pause().await;
-                    continue;
                 }
-                RecordError::Failed(_) | RecordError::Ended => ReceiveEnd::WriterEnded,
-                _ => ReceiveEnd::Stopped,
-            };
-            tracing::error!(channel, %error, "shutting down with one unrecorded packet");
-            return Err(end);
+                Err(error) => return Err(error),
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! The loop between a radio and the recorder: no lost packet, right stamps, the true state of the radio.
+//! The loop between a radio and the recorder: no lost packet, right stamps, the true state of the radio. The handover at a
+//! shutdown has tests of its own.
 
 use super::*;
 use crate::disk::{DiskGauge, DiskSpace};
@@ -47,7 +48,7 @@ fn scans(count: usize, pause_ms: u64) -> ScanRadio {
     ScanRadio { remaining: 0..count, pause: Duration::from_millis(pause_ms) }
 }
 
-fn receive_loop(world: &World, shutdown: &ShutdownTrigger) -> ReceiveLoop {
+pub(super) fn receive_loop(world: &World, shutdown: &ShutdownTrigger) -> ReceiveLoop {
     let channel = Channel { name: "radio1".into(), reader_group: "main".into(), strip_bytes: 0 };
     ReceiveLoop {
         channel,
@@ -59,11 +60,11 @@ fn receive_loop(world: &World, shutdown: &ShutdownTrigger) -> ReceiveLoop {
 }
 
 /// The target of a probe that is never sent.
-fn unprobed() -> ProbeTarget {
+pub(super) fn unprobed() -> ProbeTarget {
     probe().1
 }
 
-fn listening() -> (watch::Sender<RadioState>, watch::Receiver<RadioState>) {
+pub(super) fn listening() -> (watch::Sender<RadioState>, watch::Receiver<RadioState>) {
     watch::channel(RadioState::Listening)
 }
 
@@ -194,10 +195,11 @@ fn a_state_is_published_only_if_it_is_new() {
 }
 
 /// A radio whose packets and health a test controls.
-struct ControlledRadio {
-    packets: tokio::sync::mpsc::Receiver<Packet>,
-    counters: Counters,
-    health: HealthReporter,
+#[derive(Debug)]
+pub(super) struct ControlledRadio {
+    pub(super) packets: tokio::sync::mpsc::Receiver<Packet>,
+    pub(super) counters: Counters,
+    pub(super) health: HealthReporter,
 }
 
 impl Radio for ControlledRadio {
@@ -214,7 +216,7 @@ impl Radio for ControlledRadio {
     }
 }
 
-fn packet(text: &str) -> Packet {
+pub(super) fn packet(text: &str) -> Packet {
     Packet {
         bytes: text.into(),
         rssi_dbm: None,
@@ -250,50 +252,6 @@ async fn the_state_of_a_radio_is_its_own_report_even_while_it_hands_over_packets
     seen.wait_for(|state| *state == reported).await.unwrap();
     shutdown.request();
     assert_eq!(task.await.unwrap(), ReceiveEnd::Stopped);
-}
-
-/// Catches a shutdown that discards packets which the driver has already read from its chip, or commits them one by one: a
-/// slow card has no time for hundreds of commits.
-#[tokio::test(start_paused = true)]
-async fn a_shutdown_records_the_packets_that_wait_in_the_radio_in_one_commit() {
-    const WAITING: usize = 256;
-    let world = World::new(Rules::default(), DiskGauge::plenty());
-    let shutdown = ShutdownTrigger::default();
-    shutdown.request();
-    let (to_radio, packets) = tokio::sync::mpsc::channel(WAITING);
-    for n in 1..=WAITING {
-        to_radio.send(packet(&format!("hxb:LOT1:LF{n}:UHF{n}"))).await.unwrap();
-    }
-    let radio = ControlledRadio { packets, counters: Counters::default(), health: HealthReporter::default() };
-    assert_eq!(receive_loop(&world, &shutdown).run(radio, listening().0, unprobed()).await, ReceiveEnd::Stopped);
-    assert_eq!(world.reader.head().position.sequence, Sequence(1 + WAITING as u64));
-    assert_eq!(world.received(6).raw, b"hxb:LOT1:LF5:UHF5");
-    assert_eq!(world.recorder.status().borrow().totals.groups, 1);
-}
-
-/// Catches a shutdown that waits for a disk that hangs, and one that hides that the writer has ended.
-#[tokio::test(start_paused = true)]
-async fn a_shutdown_waits_for_the_writer_less_than_a_second() {
-    for is_ended in [false, true] {
-        let world = World::new(Rules::default(), DiskGauge::plenty());
-        let (shutdown, start) = (ShutdownTrigger::default(), Instant::now());
-        shutdown.request();
-        let (to_radio, packets) = tokio::sync::mpsc::channel(2);
-        for text in ["hxb:LOT1:LF1:UHF1", "hxb:LOT1:LF2:UHF2"] {
-            to_radio.send(packet(text)).await.unwrap();
-        }
-        let radio = ControlledRadio { packets, counters: Counters::default(), health: HealthReporter::default() };
-        // All room is taken, as if the writer hung.
-        let _room = if is_ended { None } else { Some(world.recorder.take_all_room().await) };
-        let receive_loop = receive_loop(&world, &shutdown);
-        if is_ended {
-            world.writer.abort();
-            assert!(world.writer.await.unwrap_err().is_cancelled());
-        }
-        let expected = if is_ended { ReceiveEnd::WriterEnded } else { ReceiveEnd::Stopped };
-        assert_eq!(receive_loop.run(radio, listening().0, unprobed()).await, expected);
-        assert!(start.elapsed() < Duration::from_secs(1), "the clock of the test is paused");
-    }
 }
 
 /// Catches a tap that shows only recorded packets: a listener wants to see everything on the air.

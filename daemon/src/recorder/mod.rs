@@ -65,9 +65,9 @@ pub const MAX_RAW_BYTES: usize = 4 * 1024;
 /// At [`MAX_RAW_BYTES`] each they take 16 MiB.
 pub const QUEUE_PAYLOADS: usize = 4_096;
 
-/// Maximum number of packets of radios that are queued or in commit. Each radio waits for one at a time, and hands over all
-/// that it has at a shutdown.
-pub const QUEUE_PACKETS: usize = 512;
+/// Maximum number of packets of radios that are queued or in commit: as many as a full radio hands over at a shutdown. Before
+/// that, each radio waits for one at a time.
+pub const QUEUE_PACKETS: usize = radio::sx127x::MAX_QUEUED_PACKETS;
 
 /// Maximum number of queued liveness probes. They have places of their own, besides those of the payloads.
 const QUEUED_PROBES: usize = 1;

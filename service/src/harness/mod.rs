@@ -3,7 +3,7 @@
 //! A test starts a program with [`command`] and [`ChildProcess::spawn`], waits with [`wait_until`] for a condition that
 //! it can observe from outside, and ends the process with [`ChildProcess::signal`] and [`ChildProcess::wait_blocking`].
 //! Nothing here asserts a duration: [`TIMEOUT`] bounds only a wait that fails. A [`NarrowLink`] stands between a barn and
-//! an office that are to have a bad link.
+//! an office that are to have a bad link. A [`LogRecorder`] records what a test logs.
 //!
 //! The module is behind the feature `harness`, so that the shipped programs do not contain it. It has errors instead of
 //! panics because the demo runs real processes outside tests.
@@ -17,6 +17,7 @@ mod wait;
 #[cfg(test)]
 pub(crate) mod web_socket;
 
+pub use crate::logging::recorder::LogRecorder;
 pub use child::{ChildProcess, command};
 pub use narrow_link::{NarrowLink, NarrowSettings};
 pub use notify_socket::NotifySocket;

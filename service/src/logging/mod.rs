@@ -7,7 +7,7 @@
 
 mod full_message;
 mod journal;
-#[cfg(test)]
+#[cfg(any(test, feature = "harness"))]
 pub(crate) mod recorder;
 mod rotating_file;
 

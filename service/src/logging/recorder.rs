@@ -2,7 +2,7 @@
 
 use super::full_message::FullMessage;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::field::{Field, Visit};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Subscriber};
@@ -11,19 +11,23 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 /// The messages of a thread, as the journal gets them, each with its level.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LogRecorder(Arc<Mutex<Vec<String>>>);
+pub struct LogRecorder(Arc<Mutex<Vec<String>>>);
 
 impl LogRecorder {
     /// Begins to record what this thread logs, until the guard is dropped.
-    pub(crate) fn start() -> (Self, DefaultGuard) {
+    pub fn start() -> (Self, DefaultGuard) {
         let recorder = Self::default();
         let subscriber = tracing_subscriber::registry().with(FullMessage(recorder.clone()));
         (recorder, tracing::subscriber::set_default(subscriber))
     }
 
     /// Returns the messages since the last call.
-    pub(crate) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.messages())
+    }
+
+    fn messages(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -31,7 +35,7 @@ impl<S: Subscriber> Layer<S> for LogRecorder {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut message = MessageText::default();
         event.record(&mut message);
-        self.0.lock().unwrap().push(format!("{} {}", event.metadata().level(), message.0));
+        self.messages().push(format!("{} {}", event.metadata().level(), message.0));
     }
 }
 
