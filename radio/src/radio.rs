@@ -25,8 +25,9 @@ pub trait Radio: Send {
     ///
     /// # Errors
     ///
-    /// After [`RadioError::Closed`] every further call returns it again. After any other error the call may be
-    /// repeated, and no received packet is lost.
+    /// After [`RadioError::Closed`] or [`RadioError::Crashed`] every further call returns it again. After any other error
+    /// the call may be repeated, and no received packet is lost. The packets that a crashed radio had queued come before
+    /// its error.
     fn receive(&mut self) -> impl Future<Output = Result<Packet, RadioError>> + Send;
 
     /// Returns a handle on the counters and on the fill level of the queue, which can be read while the radio is receiving.

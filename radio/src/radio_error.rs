@@ -10,10 +10,15 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RadioError {
-    /// The radio has ended permanently: a simulation reached its end, or the radio's thread died, which is a defect.
-    /// Retrying does not help.
+    /// A simulation has reached its end. Retrying does not help.
     #[error("the radio has ended; no more packets will come")]
     Closed,
+    /// The thread or task that receives has panicked, which is a defect. Only a new radio receives again.
+    #[error("{part} has crashed, which is a defect of this program: please report it with the lines before this one")]
+    Crashed {
+        /// The thread or task.
+        part: &'static str,
+    },
     /// A simulation could not record the packet that it is about to deliver. The packet is kept; retrying may help.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

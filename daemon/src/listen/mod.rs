@@ -96,7 +96,7 @@ pub enum ListenError {
         #[source]
         source: radio::OpenError,
     },
-    /// A simulated radio could not write its ledger.
+    /// A radio cannot go on: it has crashed, or a simulated one could not write its ledger.
     #[error("cannot listen on `{radio}`: {error}")]
     Radio {
         /// Name of the radio.

@@ -146,6 +146,8 @@ pub struct ReceiveLoop {
 pub enum ReceiveEnd {
     /// The script of the radio is over.
     RadioClosed,
+    /// The radio has crashed, and the process ends with it: a restart makes a new one.
+    RadioCrashed,
     /// The process shuts down. The packet in hand and those in the radio are recorded if that was possible, else counted.
     Stopped,
     /// The writer ended, and the process ends with it.
@@ -206,6 +208,11 @@ impl ReceiveLoop {
                     tracing::info!(channel = publisher.channel, "radio ended: its script is over");
                     publisher.publish(RadioState::Ended);
                     return ReceiveEnd::RadioClosed;
+                }
+                Err(error @ RadioError::Crashed { .. }) => {
+                    tracing::error!(channel = publisher.channel, %error, "radio crashed: not receiving");
+                    publisher.publish(RadioState::Failing(error.to_string()));
+                    return ReceiveEnd::RadioCrashed;
                 }
                 Err(error) => {
                     tracing::warn!(channel = publisher.channel, %error, "radio failed; retrying");

@@ -6,7 +6,8 @@ use crate::disk::{DiskGauge, DiskSpace};
 use crate::test_world::{WALL_US, World};
 use herd::decide::Rules;
 use herd::position::Sequence;
-use radio::emulator::{Air, Transmission};
+use radio::board::{Board, BoardError, Wiring};
+use radio::emulator::{Air, Board02, Transmission};
 use radio::lora::Modulation;
 use radio::simulated::LedgerError;
 use radio::sx127x::{CrcPolicy, Settings as ChipSettings, Sx127x};
@@ -340,4 +341,29 @@ async fn packets_without_a_crc_are_recorded_if_it_is_optional() {
     assert!(state.why().unwrap().contains("`frequency_hz = 915025"), "{state:?}");
     assert_eq!(world.received(2).raw, b"hxb:LOT1:LF0:UHF0");
     assert!(world.reader.head().position.sequence > Sequence(20));
+}
+
+/// A board on which the driver panics.
+struct PanickingBoard;
+
+impl Board for PanickingBoard {
+    type Bus = <Board02 as Board>::Bus;
+    type BusError = <Board02 as Board>::BusError;
+    type Reset = <Board02 as Board>::Reset;
+    type Dio0 = <Board02 as Board>::Dio0;
+    type Delay = <Board02 as Board>::Delay;
+
+    fn connect(&mut self) -> Result<Wiring<Self>, BoardError> {
+        panic!("a defect of the driver");
+    }
+}
+
+/// Catches a barn that is deaf for ever and healthy, because the crash of its driver passes for the end of a script.
+#[tokio::test]
+async fn a_crash_of_the_driver_is_not_the_end_of_a_script() {
+    let world = World::new(Rules::default(), DiskGauge::plenty());
+    let (shutdown, (state, seen)) = (ShutdownTrigger::default(), listening());
+    let radio = Sx127x::start("radio1", PanickingBoard, ChipSettings::listening(Modulation::default())).unwrap();
+    assert_eq!(receive_loop(&world, &shutdown).run(radio, state, unprobed()).await, ReceiveEnd::RadioCrashed);
+    assert!(seen.borrow().is_failing(), "{:?}", seen.borrow());
 }

@@ -147,9 +147,9 @@ impl Sx127x {
     }
 
     /// Returns the next packet without counting it, for a wrapping radio that counts what it delivers itself.
-    /// Cancel-safe.
+    /// Cancel-safe. The thread ends only with this radio, unless it panics.
     pub(crate) async fn next_uncounted(&mut self) -> Result<Packet, RadioError> {
-        self.packets.recv().await.ok_or(RadioError::Closed)
+        self.packets.recv().await.ok_or(RadioError::Crashed { part: "the chip's thread" })
     }
 
     /// Returns the next packet without counting it, or `None` if none is queued.
@@ -191,7 +191,7 @@ fn spawn<B: Board>(
 }
 
 impl Radio for Sx127x {
-    /// Cancel-safe, because it reads a channel. Returns [`RadioError::Closed`] only if the chip's thread has panicked.
+    /// Cancel-safe, because it reads a channel. Its only error is [`RadioError::Crashed`].
     async fn receive(&mut self) -> Result<Packet, RadioError> {
         let packet = self.next_uncounted().await?;
         self.counters.count_received();

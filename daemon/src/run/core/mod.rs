@@ -129,7 +129,8 @@ async fn writer_end(writer: &mut Option<WriterThread>) -> Result<(), RunError> {
 impl Core for Recording {
     type Error = RunError;
 
-    /// Waits until the writer or the loop of a radio ends. A radio that ended by its own script is not a failure.
+    /// Waits until the writer or the loop of a radio ends. A radio that ended by its own script is not a failure,
+    /// one that crashed is.
     async fn failed(&mut self) -> RunError {
         loop {
             let Self { writer, radios, .. } = &mut *self;
@@ -140,6 +141,7 @@ impl Core for Recording {
                 },
                 Some(ended) = radios.join_next() => match ended {
                     Ok(ReceiveEnd::RadioClosed) => {}
+                    Ok(ReceiveEnd::RadioCrashed) => return PartError::Ended("a radio").into(),
                     // The shutdown or the end of the writer is the reason.
                     Ok(ReceiveEnd::Stopped | ReceiveEnd::WriterEnded) => tracing::debug!("the loop of a radio has ended"),
                     Err(source) => return PartError::Aborted { name: "the loop of a radio", source }.into(),

@@ -51,3 +51,17 @@ async fn a_packet_heard_while_the_tables_are_folded_is_recorded_afterwards() {
     trigger.request();
     started.recording.shut_down().await.unwrap();
 }
+
+/// Catches a deaf barn that goes on as if the script of its radio were over, or ends because it is.
+#[tokio::test(start_paused = true)]
+async fn a_radio_that_crashed_ends_the_process_and_one_whose_script_is_over_does_not() {
+    let trigger = ShutdownTrigger::default();
+    let (recorder, _writer) = Recorder::before_store();
+    let mut radios = JoinSet::new();
+    radios.spawn(async { ReceiveEnd::RadioClosed });
+    let mut recording = Recording { shutdown: trigger.signal(), recorder, writer: None, radios };
+    assert!(timeout(TIMEOUT, recording.failed()).await.is_err());
+    recording.radios.spawn(async { ReceiveEnd::RadioCrashed });
+    let failed = timeout(TIMEOUT, recording.failed()).await.expect("the process ends");
+    assert!(matches!(failed, RunError::Part(PartError::Ended("a radio"))), "{failed}");
+}
