@@ -42,7 +42,7 @@ const WITHOUT_CRC: Family =
     Family::new("radio_without_crc", "Packets that were sent without a CRC; dropped unless it is optional.");
 const MALFORMED: Family = Family::new(
     "radio_malformed",
-    "Packets and frames that a radio dropped because they are empty, too long, or garbage.",
+    "Packets and frames that a radio dropped: empty, too long, garbage, overwritten, or come to a full queue.",
 );
 const RESCUES: Family = Family::new("radio_rescues", "Packets found by polling, without an interrupt.");
 const REBUILDS: Family = Family::new("radio_rebuilds", "Complete set-ups of a radio after the first.");

@@ -14,8 +14,8 @@ pub struct RadioCounters {
     pub crc_errors: u64,
     /// Packets that were sent without a CRC. They are dropped, unless the settings make the CRC optional.
     pub without_crc: u64,
-    /// Packets or frames dropped as malformed: empty, too long, garbage on a serial line, or overwritten by the next one
-    /// before they could be read.
+    /// Packets or frames dropped as malformed: empty, too long, garbage on a serial line, overwritten by the next one before
+    /// they could be read, or, at a serial port, whole but without a place in a full queue.
     pub malformed: u64,
     /// Packets found by polling, because the interrupt that should have announced them never came.
     pub rescued: u64,

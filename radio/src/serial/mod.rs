@@ -24,6 +24,11 @@
 //! payload. With COBS and its CRC, nothing but a frame can be taken for a frame. With
 //! [`Framing::Burst`](framing::Framing::Burst) a short pause is the only end that a frame has.
 //!
+//! # A full queue
+//!
+//! If nobody takes the packets, each further frame is dropped as a whole and counts as `malformed`. The port is read on: what
+//! the kernel discards of an unread line would join halves of two payloads.
+//!
 //! # Cut payloads
 //!
 //! A line that a silence, a lost port or the longest length cuts is delivered with [`CUT_MARK`] at its end, a byte that no

@@ -7,15 +7,13 @@ use crate::{Counters, Health, Packet, Radio, RadioError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-/// Maximum number of packets that wait for `receive`.
-///
-/// Beyond that, the kernel buffers what the modem writes: 4 KiB in its line discipline, and more in the driver.
-const MAX_QUEUED_PACKETS: usize = 256;
+/// Maximum number of packets that wait for `receive`: as many as those of a chip. Further ones are dropped and counted.
+const MAX_QUEUED_PACKETS: usize = crate::sx127x::MAX_QUEUED_PACKETS;
 
 /// A radio at a serial port. Created by [`SerialSettings::open`](crate::SerialSettings::open).
 ///
 /// The first [`receive`](Radio::receive) starts a task that opens the port. From then on the task reads the port, even
-/// while no `receive` is waiting. The time of a packet is therefore that of its last byte, a silence on
+/// while no `receive` is waiting or the queue is full. The time of a packet is therefore that of its last byte, a silence on
 /// the line is not confused with a busy caller, and [`health`](Radio::health) is always current. `receive` reads from a
 /// bounded channel, which makes it cancel-safe. The task ends when the radio is dropped.
 #[derive(Debug)]

@@ -72,7 +72,7 @@ pub struct RadioCounts {
     pub crc_errors: u64,
     /// Packets that were sent without a CRC. They are dropped, unless the settings make the CRC optional.
     pub without_crc: u64,
-    /// Packets and frames dropped because they are empty, too long, or garbage.
+    /// Packets and frames dropped: empty, too long, garbage, overwritten, or come to a full queue.
     pub malformed: u64,
     /// Packets found by polling, because their interrupt never came.
     pub rescued: u64,

@@ -1,4 +1,8 @@
 //! The task that keeps a port open, sets the modem up and reads it.
+//!
+//! Decision: while the queue is full the task reads on, and drops each further frame as a whole. Waiting for room was rejected:
+//! the kernel or the adapter would discard bytes in the middle of a line meanwhile, and the head of one payload would be
+//! joined with the tail of another, which may name an animal that does not exist.
 
 mod modem_setup;
 
@@ -61,6 +65,17 @@ enum Stop {
     PortLost(PortError),
     /// The radio was dropped, so packets have no receiver.
     ReceiverDropped,
+}
+
+/// The radio was dropped, so packets have no receiver.
+struct ReceiverDropped;
+
+/// Outcome of queueing a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Queued {
+    Yes,
+    /// The queue is full, and the packet is counted.
+    Dropped,
 }
 
 /// Outcome of one read.
@@ -171,7 +186,7 @@ impl<P: Port> Listener<P> {
                 Read::SetupDue => Vec::new(),
             };
             // A frame that a silence completes was received when its last byte came.
-            let Ok(commands) = self.deliver(items, read_at.unwrap_or_else(Instant::now)).await else {
+            let Ok(commands) = self.deliver(items, read_at.unwrap_or_else(Instant::now)) else {
                 return (Stop::ReceiverDropped, read_at.is_some());
             };
             if let Read::Lost(error) = read {
@@ -219,26 +234,22 @@ impl<P: Port> Listener<P> {
         }
     }
 
-    /// Queues packets for `receive` and counts errors. Waits while the queue is full. Returns the commands that the words
-    /// of the modem call for.
-    async fn deliver(
-        &mut self,
-        items: Vec<Item>,
-        received_at: Instant,
-    ) -> Result<Vec<String>, mpsc::error::SendError<Packet>> {
+    /// Queues packets for `receive` and counts errors. Returns the commands that the words of the modem call for.
+    fn deliver(&mut self, items: Vec<Item>, received_at: Instant) -> Result<Vec<String>, ReceiverDropped> {
         let mut commands = Vec::new();
         for item in items {
             match item {
                 Item::Frame(frame) => {
                     self.setup.take_packet();
                     self.cut_in_a_row = 0;
-                    self.packets.send(packet(frame, received_at)).await?;
+                    self.queue(packet(frame, received_at))?;
                 }
                 Item::Cut { bytes, error } => {
                     tracing::debug!(path = self.port.path(), %error, "payload cut");
-                    self.counters.count_cut();
                     self.cut_in_a_row = self.cut_in_a_row.saturating_add(1);
-                    self.packets.send(packet(marked(bytes), received_at)).await?;
+                    if self.queue(packet(marked(bytes), received_at))? == Queued::Yes {
+                        self.counters.count_cut();
+                    }
                 }
                 Item::Notice(notice) => {
                     tracing::debug!(path = self.port.path(), ?notice, "notice from the modem");
@@ -248,6 +259,19 @@ impl<P: Port> Listener<P> {
             }
         }
         Ok(commands)
+    }
+
+    /// Queues a packet for `receive`, or drops and counts it if the queue is full.
+    fn queue(&self, packet: Packet) -> Result<Queued, ReceiverDropped> {
+        match self.packets.try_send(packet) {
+            Ok(()) => Ok(Queued::Yes),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(ReceiverDropped),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.counters.count_malformed();
+                tracing::debug!(path = self.port.path(), "frame dropped: the queue is full");
+                Ok(Queued::Dropped)
+            }
+        }
     }
 
     fn count(&self, error: FrameError) {
