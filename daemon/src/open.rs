@@ -26,6 +26,8 @@ use service::door::keys::{KeyError, KeyRing};
 use service::door::pair::Source;
 use service::lifecycle::Exit;
 use service::process::{StateDir, StateDirError};
+use std::fs::File;
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -184,6 +186,19 @@ fn open_identity_to_run(settings: &Settings) -> Result<Identity, StateDirError> 
     }
 }
 
+/// Returns true if another process has the files of the barn open, or may have. It also has the radios then: a daemon listens
+/// to them while it folds its tables, before its control socket is there, and until it has stopped, when the socket is gone.
+///
+/// Changes nothing. The lock that it tries is shared and held for a moment.
+pub fn are_files_in_use(settings: &Settings) -> bool {
+    let directory = StateDir::new(&settings.state_dir);
+    // If `local.redb` is damaged, a daemon leaves it closed.
+    [directory.local_file(), directory.path().join(LOG_FILE)].iter().any(|path| match File::open(path) {
+        Ok(file) => file.try_lock_shared().is_err(),
+        Err(error) => error.kind() != ErrorKind::NotFound,
+    })
+}
+
 /// Opens the store alone, for commands that read the files.
 pub fn open_store(settings: &Settings, clock: &dyn Clock) -> Result<Store, OpenError> {
     let local = open_local(&StateDir::new(&settings.state_dir))?;
@@ -307,6 +322,23 @@ mod tests {
         std::fs::copy(&other.files().key, &before.files().key).unwrap();
         identity.reload().unwrap();
         assert_eq!((identity.failure(), identity.spki_sha256()), (None, other.spki_sha256()));
+    }
+
+    /// Catches a radio that is taken for free while a daemon starts, with whole files or with damaged keys, and one that never
+    /// is.
+    #[test]
+    fn files_are_in_use_as_long_as_a_process_has_one_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = Settings { state_dir: directory.path().to_owned(), ..Settings::default() };
+        assert!(!are_files_in_use(&settings), "there is none");
+        let local = open_local(&StateDir::new(directory.path())).unwrap();
+        assert!(are_files_in_use(&settings));
+        drop(local);
+        assert!(!are_files_in_use(&settings));
+        let store = open_store(&settings, &SystemClock::default()).unwrap();
+        assert!(are_files_in_use(&settings));
+        drop(store);
+        assert!(!are_files_in_use(&settings));
     }
 
     /// Catches a shutdown that is reported as a failure, which a supervisor would answer with a restart.

@@ -3,7 +3,8 @@
 //! It writes nothing.
 //!
 //! Decision: a chip is set up and tested only while no daemon runs on the same state directory. A test takes the chip out
-//! of the receive mode, so reads would be lost unnoticed. While a daemon runs, its own report is shown.
+//! of the receive mode, so reads would be lost unnoticed. While a daemon runs, its own report is shown. A daemon that starts
+//! or stops has no socket, but its radios: the locks of its files show it.
 
 mod machine;
 mod port_users;
@@ -13,6 +14,7 @@ mod system_info;
 pub use system_info::SystemInfo;
 
 use crate::control::{BarnRequest, BarnResponse, BarnStatus};
+use crate::open::are_files_in_use;
 use crate::pairing_code::PairingStatus;
 use crate::settings::Settings;
 use herd::clock::SystemClock;
@@ -102,6 +104,11 @@ pub async fn examine(settings: &Settings) -> Report {
     let (finding, daemon) = match status {
         Ok(Ok(BarnResponse::Status(status))) => (running_finding(&status), DaemonState::Running(status)),
         Ok(Ok(_)) => (Finding::fail("daemon", CommandError::UnexpectedResponse.to_string()), DaemonState::Unknown),
+        Ok(Err(AskError::NotRunning { .. })) if are_files_in_use(settings) => {
+            let found = "does not answer, and its files are in use: it starts or stops, or a command works on them";
+            let advice = "run `doctor` again when that is over";
+            (Finding::warn("daemon", found).with_advice(advice), DaemonState::Unknown)
+        }
         Ok(Err(AskError::NotRunning { .. })) => {
             (Finding::ok("daemon", "not running on this state directory"), DaemonState::NotRunning)
         }

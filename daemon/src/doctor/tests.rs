@@ -1,10 +1,12 @@
 //! The whole report: complete, read-only, and with advice.
 
 use super::*;
+use crate::open::open_local;
 use herd::pairing::Fingerprint;
 use herd::position::Sequence;
 use serde_json::Value;
 use service::backup::VerifiedBackup;
+use service::process::StateDir;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -139,4 +141,19 @@ async fn no_radio_is_tested_while_a_daemon_holds_the_socket_without_responding()
     hung_up.join().unwrap();
     assert_eq!((finding(&report, "daemon").level, finding(&report, "radio1").level), (Level::Fail, Level::Warn));
     assert!(finding(&report, "radio1").found.contains("not tested"));
+}
+
+/// Catches a chip that is reset while a daemon folds its tables: its radios listen, and its socket is not there yet.
+#[tokio::test]
+async fn no_radio_is_tested_while_a_process_without_a_socket_has_the_files_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = settings(directory.path(), "[[radio]]\nkind = 'serial'\nserial = { path = '/nowhere/tty' }");
+    let starting = open_local(&StateDir::new(directory.path())).unwrap();
+    let report = examine(&settings).await;
+    assert_eq!((finding(&report, "daemon").level, finding(&report, "radio1").level), (Level::Warn, Level::Warn));
+    assert!(finding(&report, "daemon").found.contains("in use"), "{report:?}");
+    assert!(finding(&report, "radio1").found.contains("not tested"), "{report:?}");
+    drop(starting);
+    let report = examine(&settings).await;
+    assert_eq!((finding(&report, "daemon").level, finding(&report, "radio1: port").level), (Level::Ok, Level::Fail));
 }

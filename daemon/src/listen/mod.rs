@@ -8,6 +8,7 @@ mod scan;
 pub use printer::{PrintStatus, Printer, ScanSettings};
 pub use scan::{Scan, ScanResult};
 
+use crate::open::are_files_in_use;
 use crate::receive::Channel;
 use crate::settings::{RadioKind, RadioSettings, Settings};
 use clap::Args;
@@ -107,7 +108,7 @@ pub enum ListenError {
     /// All radios are failing; their errors have been printed to stderr.
     #[error("no radio receives; see the errors above, and run `herdlinxd doctor` to check each part")]
     AllFailing,
-    /// The daemon is using the radio.
+    /// The daemon is using the radio, or is about to: it starts or stops.
     #[error("the daemon is using the radio: stop it to scan (nothing is recorded during a scan)")]
     DaemonRunning,
     /// No radio can be scanned with.
@@ -168,12 +169,16 @@ async fn print_packets(
 ) -> Result<(), ListenError> {
     let socket = settings.state_dir.join(SOCKET_NAME);
     if request.scan {
-        if daemon::is_running(&socket).await? {
+        if daemon::is_running(&socket).await? || are_files_in_use(settings) {
             return Err(ListenError::DaemonRunning);
         }
         return scan::scan_radio(&selected_radios(settings, request)?, request, printer).await;
     }
     match daemon::listen(&socket, request.radio.as_deref(), printer).await {
+        // A daemon that starts or stops has the radios.
+        Err(ListenError::Ask(AskError::NotRunning { .. })) if are_files_in_use(settings) => {
+            return Err(CommandError::Locked.into());
+        }
         Err(ListenError::Ask(AskError::NotRunning { .. })) => {}
         result => return result,
     }

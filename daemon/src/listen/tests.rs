@@ -3,6 +3,7 @@
 use super::local_radio::{LocalRadio, listen_to};
 use super::scan::scan_with;
 use super::*;
+use crate::open::open_local;
 use futures::future::lazy;
 use radio::emulator::{Air, DeadBus, Faults, Transmission};
 use radio::lora::{Bandwidth, LowDataRateOptimize, Modulation, SpreadingFactor};
@@ -10,6 +11,7 @@ use radio::sx127x::{CrcPolicy, Settings as ChipSettings, Sx127x};
 use radio::{Counters, Health, HealthReporter, Packet, Radio, RadioError};
 use serde_json::Value;
 use service::harness::TIMEOUT;
+use service::process::StateDir;
 use std::collections::VecDeque;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -238,19 +240,41 @@ fn a_sync_word_is_hexadecimal_or_decimal() {
     assert!(["0x123", "-1", "", "x"].into_iter().all(|text| parse_sync_word(text).is_err()));
 }
 
-#[test]
-fn only_a_radio_of_the_settings_can_be_listened_to() {
-    let parse = |text: &str| toml::from_str::<Settings>(text).unwrap();
-    let request = ListenRequest {
+/// Returns a request for all packets of all radios.
+fn plain_request() -> ListenRequest {
+    ListenRequest {
         json: false,
         count: None,
         seconds: None,
-        radio: Some("gate".into()),
+        radio: None,
         scan: false,
         dwell: DurationSetting::from_secs(1),
         bandwidths: vec![],
         sync_words: vec![],
-    };
+    }
+}
+
+/// Catches a command that takes the chip from a daemon which folds its tables: its radios listen, and its socket is not there
+/// yet.
+#[tokio::test]
+async fn no_radio_is_opened_while_a_process_without_a_socket_has_the_files_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let state_dir = directory.path().to_owned();
+    let radios = "[[radio]]\nkind = 'sx127x'\nsx127x = { board = 'linux', spi = '/nowhere/spi' }";
+    let settings = Settings { state_dir, ..toml::from_str(radios).unwrap() };
+    let _starting = open_local(&StateDir::new(directory.path())).unwrap();
+    for (scan, exit) in [(true, Exit::Refused), (false, Exit::Locked)] {
+        let (request, mut out) = (ListenRequest { scan, ..plain_request() }, Vec::new());
+        let error = print_packets(&settings, &request, &mut Printer::new(&mut out, false, None)).await.unwrap_err();
+        assert_eq!(Exit::from(&error), exit, "{error}");
+        assert!(!scan || matches!(error, ListenError::DaemonRunning), "{error}");
+    }
+}
+
+#[test]
+fn only_a_radio_of_the_settings_can_be_listened_to() {
+    let parse = |text: &str| toml::from_str::<Settings>(text).unwrap();
+    let request = ListenRequest { radio: Some("gate".into()), ..plain_request() };
     assert!(matches!(selected_radios(&parse("[[radio]]\nkind = 'none'"), &request), Err(ListenError::NoRadio)));
     let two = parse("[[radio]]\nkind = 'simulated'\n[[radio]]\nkind = 'simulated'\nname = 'gate'");
     assert_eq!(selected_radios(&two, &request).unwrap()[0].0.name, "gate");
