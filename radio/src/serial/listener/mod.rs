@@ -7,7 +7,7 @@
 mod modem_setup;
 
 use super::CUT_MARK;
-use super::framing::{Decoder, Frame, FrameError, Item};
+use super::framing::{Decoder, Frame, FrameError, Framing, Item};
 use super::port::{Port, PortError};
 use crate::{Counters, Health, HealthReporter, MAX_PAYLOAD_BYTES, Packet};
 use modem_setup::ModemSetup;
@@ -34,7 +34,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const SILENCE: Duration = Duration::from_secs(2);
 /// Time that a command may take to be written. A line of 300 bit/s takes 4 s for the longest one.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Number of cut payloads without a whole one between them after which the framing is named as the cause.
+/// Number of cut payloads without a whole one between them after which the cause is named.
 const CUT_IN_A_ROW: u32 = 3;
 /// Maximum number of bytes per read.
 const READ_BYTES: usize = 1_024;
@@ -162,14 +162,24 @@ impl<P: Port> Listener<P> {
         } else if self.setup.is_pending() {
             Health::Starting(format!("{}: the modem is being set up", self.port.path()))
         } else if self.cut_in_a_row >= CUT_IN_A_ROW {
-            Health::Degraded(format!(
-                "{}: the last {CUT_IN_A_ROW} payloads or more had no line end, and were kept as cut; if the readers \
-                 write none, set `framing = \"burst\"`",
-                self.port.path()
-            ))
+            Health::Degraded(format!("{}: {}", self.port.path(), self.cut_note()))
         } else {
             Health::Listening
         });
+    }
+
+    /// Returns why payloads are cut, and what to do about it.
+    fn cut_note(&self) -> String {
+        match self.decoder.framing() {
+            Framing::Burst => format!(
+                "the last {CUT_IN_A_ROW} payloads or more had over {MAX_PAYLOAD_BYTES} bytes without a pause, and were kept \
+                 as cut; check `baud`, and that the readers pause between two payloads"
+            ),
+            _ => format!(
+                "the last {CUT_IN_A_ROW} payloads or more had no line end, and were kept as cut; if the readers write \
+                 none, set `framing = \"burst\"`"
+            ),
+        }
     }
 
     /// Reads until the port is lost or the radio is dropped. Returns true beside the reason if any bytes came.

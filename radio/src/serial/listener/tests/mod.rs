@@ -254,6 +254,27 @@ async fn three_payloads_without_a_line_end_are_noted_until_one_has_it() {
     bench.wait_for(|health| *health == Health::Listening).await;
 }
 
+/// Catches a note that advises the framing that is set.
+#[tokio::test(start_paused = true)]
+async fn three_bursts_without_a_pause_in_them_are_noted_with_what_to_check() {
+    let pause = Duration::from_millis(54);
+    let (mut far, near) = line();
+    let mut bench = Bench::with(Framing::Burst, pause, &[], [near]);
+    for _ in 0..CUT_IN_A_ROW {
+        assert!(!matches!(&*bench.health.borrow(), Health::Degraded(_)));
+        send(&mut far, &[b'x'; 300]).await;
+        sleep(2 * pause).await;
+        bench.payload().await;
+    }
+    let Health::Degraded(note) = bench.wait_for(|health| matches!(health, Health::Degraded(_))).await else {
+        unreachable!()
+    };
+    assert!(note.contains("pause") && note.contains("`baud`") && !note.contains("`framing"), "{note}");
+    send(&mut far, b"hxb:A:B:C").await;
+    bench.payload().await;
+    bench.wait_for(|health| *health == Health::Listening).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pause_ends_a_burst_and_a_shorter_one_does_not() {
     let pause = Duration::from_millis(54);
