@@ -71,6 +71,13 @@ impl Look {
         let incoming = self.written_at.wrapping_sub(end.wrapping_add(ended)).wrapping_add(1);
         usize::from(ended) + if self.payload_incoming { usize::from(incoming) } else { 0 }
     }
+
+    /// Returns the number of packets that can no longer be read, if another one ended since the flags of an earlier look were
+    /// cleared: the earlier look's, and that of this look if its verdict was cleared too.
+    fn packets_lost_since(self, before: Look) -> u8 {
+        let is_other = (self.start, self.length) != (before.start, before.length);
+        u8::from(is_other) + u8::from(!self.flags.rx_done())
+    }
 }
 
 /// The registers that describe the last packet.
@@ -138,7 +145,10 @@ impl<B: Board> Chip<B> {
             let registers = self.packet_registers()?;
             let second = self.look(mode)?;
             if second.flags.rx_done() || !registers.describe_packet_of(first) {
-                tracing::debug!("the next packet ended before this one could be read");
+                for _ in 0..second.packets_lost_since(first) {
+                    tracing::debug!("the next packet ended before this one could be read");
+                    link.counters.count_malformed();
+                }
                 look = second;
                 continue;
             }

@@ -75,6 +75,7 @@ fn a_packet_that_overtook_the_previous_one_is_delivered_once() {
     assert_eq!(bench.chip.drain(&mut bench.link).unwrap(), DrainOutcome::Clear(1));
     assert_eq!(bench.packets.try_recv().unwrap().bytes, [1, 2, 3]);
     assert!(bench.packets.try_recv().is_err());
+    assert_eq!(bench.link.counters.read().malformed, 0);
 }
 
 #[test]
@@ -107,6 +108,7 @@ fn a_packet_whose_crc_verdict_was_cleared_unseen_is_not_delivered() {
     bench.array.state().after_bursts = vec![(Register::OpMode, Vec::new()), (Register::OpMode, unseen)];
     assert_eq!(bench.chip.drain(&mut bench.link).unwrap(), DrainOutcome::Clear(0));
     assert!(bench.packets.try_recv().is_err());
+    assert_eq!(bench.link.counters.read().malformed, 2, "this packet and the one before it are counted");
 }
 
 #[test]
@@ -145,6 +147,7 @@ fn registers_read_while_a_packet_ended_are_not_used() {
     assert_eq!(bench.chip.drain(&mut bench.link).unwrap(), DrainOutcome::Clear(1));
     assert_eq!(bench.packets.try_recv().unwrap().bytes, [9]);
     assert!(bench.packets.try_recv().is_err());
+    assert_eq!(bench.link.counters.read().malformed, 1, "the first packet is counted");
 }
 
 /// Reads a packet of three bytes at 254, 255 and 0, after which the chip shows these registers. Returns whether the
