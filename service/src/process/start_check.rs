@@ -5,8 +5,10 @@
 //!
 //! Decision: a port that the running process of the same state directory holds is free, because a restart frees it. That
 //! process is found by its control socket and not asked anything. During an upgrade it is another version, whose
-//! responses this one may not understand. Its user is compared with that of the listener in `/proc/net/tcp`.
+//! responses this one may not understand. Its user is compared with that of the listener in `/proc/net/tcp`. One that starts has
+//! no socket while it opens its files, which may take minutes; it is found by the lock of `local.redb`.
 
+use super::state_dir::LOCAL_FILE;
 use crate::control::{SOCKET_NAME, listening_user};
 use crate::door::certificate::{CertificateError, Identity};
 use crate::lifecycle::Exit;
@@ -186,9 +188,17 @@ impl StartCheck<'_> {
 
     /// Returns true if the process of this state directory seems to listen on the port.
     fn is_held_by_running_process(&self) -> bool {
-        let Some(user) = listening_user(&self.state_dir.join(SOCKET_NAME)) else { return false };
+        let user = listening_user(&self.state_dir.join(SOCKET_NAME)).or_else(|| self.user_of_files());
+        let Some(user) = user else { return false };
         let tables = TCP_TABLES.iter().filter_map(|table| read_table(table).ok());
         tables.into_iter().any(|table| listeners(&table, self.listen.port()).any(|uid| uid == user))
+    }
+
+    /// Returns the owner of the files if a process has them open.
+    fn user_of_files(&self) -> Option<u32> {
+        let file = fs::File::open(self.state_dir.join(LOCAL_FILE)).ok()?;
+        let owner = file.metadata().ok()?.uid();
+        file.try_lock_shared().is_err().then_some(owner)
     }
 }
 
@@ -248,14 +258,19 @@ mod tests {
         assert_eq!(place.path().read_dir().unwrap().count(), 0);
     }
 
-    /// Catches a check that fails during every upgrade, and one that takes a foreign program for our own.
+    /// Catches a check that fails during every upgrade or every long start, and one that takes a foreign program for our own.
     #[test]
     fn a_taken_port_passes_only_if_the_process_of_the_state_directory_holds_it() {
         let place = tempfile::tempdir().unwrap();
         let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let check = check_of(place.path(), held.local_addr().unwrap().port());
         assert!(matches!(check.check(), Err(StartError::TakenPort { .. })));
-        let _control = UnixListener::bind(place.path().join(SOCKET_NAME)).unwrap();
+        let control = UnixListener::bind(place.path().join(SOCKET_NAME)).unwrap();
+        check.check().unwrap();
+        drop(control);
+        let local = fs::File::create(place.path().join(LOCAL_FILE)).unwrap();
+        assert!(matches!(check.check(), Err(StartError::TakenPort { .. })), "nobody has its files open");
+        local.lock().unwrap();
         check.check().unwrap();
     }
 
