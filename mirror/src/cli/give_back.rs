@@ -2,7 +2,7 @@
 
 use super::CliError;
 use crate::control::{OfficeRequest, OfficeResponse};
-use crate::give_back::GiveBackProgress;
+use crate::give_back::{GiveBackProgress, UnreadableCopy};
 use crate::settings::Settings;
 use herd::position::Sequence;
 use service::control::{CommandError, ask};
@@ -44,14 +44,22 @@ pub(super) fn give_back(
 }
 
 fn print_given_back(site: &str, total: &GiveBackProgress, out: &mut dyn Write) -> Result<(), CliError> {
-    let GiveBackProgress { kept, duplicates, not_repeated, not_repeated_count, mended, unmended, .. } = total;
+    let GiveBackProgress { kept, duplicates, not_repeated, not_repeated_count, mended, unmended, unreadable, .. } =
+        total;
     for row in mended {
         writeln!(out, "{row}: the log of `{site}` was damaged there, and has them again.")?;
     }
     for row in unmended {
         writeln!(out, "{row}: the log of `{site}` is damaged there, and this office cannot prove what was there.")?;
     }
-    writeln!(out, "`{site}` took {kept} payloads back, and held {duplicates} already. Nothing else is only here.")?;
+    for UnreadableCopy { copy, why } in unreadable {
+        writeln!(out, "{copy} cannot be read, and its reads may be only here: {why}.")?;
+    }
+    if !unreadable.is_empty() {
+        writeln!(out, "Carry its log.redb to the barn: `herdlinxd recover --from FILE` takes what is whole in it.")?;
+    }
+    let rest = if unreadable.is_empty() { "Nothing else" } else { "Nothing else that can be read" };
+    writeln!(out, "`{site}` took {kept} payloads back, and held {duplicates} already. {rest} is only here.")?;
     if *not_repeated_count > 0 {
         let named: Vec<_> = not_repeated.iter().map(Sequence::to_string).collect();
         let more = if (named.len() as u64) < *not_repeated_count { ", and more" } else { "" };
@@ -66,7 +74,8 @@ mod tests {
     use super::*;
     use herd::store::DamagedRow;
 
-    /// Catches decisions that nobody makes again because they are not named, and rows that are told as mended and are not.
+    /// Catches decisions that nobody makes again because they are not named, rows that are told as mended and are not, and a copy
+    /// that is taken for given back because it cannot be read.
     #[test]
     fn the_result_names_what_is_left_to_do() {
         let printed = |total: &GiveBackProgress| {
@@ -85,6 +94,13 @@ mod tests {
              {unmended}: the log of `north` is damaged there, and this office cannot prove what was there.\n"
         );
         assert_eq!(printed(&some), format!("{rows}{end}"));
+        let copy = serde_json::from_str("2").unwrap();
+        let unreadable = vec![UnreadableCopy { copy, why: "the disk has failed".into() }];
+        let some = GiveBackProgress { unreadable, ..done.clone() };
+        let told = "copy-2 cannot be read, and its reads may be only here: the disk has failed.\n\
+                    Carry its log.redb to the barn: `herdlinxd recover --from FILE` takes what is whole in it.\n";
+        let end_of_rest = end.replace("Nothing else is", "Nothing else that can be read is");
+        assert_eq!(printed(&some), format!("{told}{end_of_rest}"));
         for (count, more) in [(2, ""), (3, ", and more")] {
             let not_repeated = vec![Sequence(8), Sequence(9)];
             let some = GiveBackProgress { not_repeated, not_repeated_count: count, ..done.clone() };

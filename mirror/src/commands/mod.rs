@@ -145,9 +145,7 @@ impl Commands {
         };
         let link = self.sites.link(site).await?;
         let done = held.step(&link, cursor, &acceptance).await.map_err(|error| not_given_back(&error))?;
-        if done.next.is_none() {
-            self.sites.note_given_back(site);
-        }
+        self.sites.note_given_back(site, &done);
         Ok(done)
     }
 

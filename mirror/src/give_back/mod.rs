@@ -19,10 +19,15 @@
 //! - **A copy that was given back says so in a file of its own.** Once the shown copy has followed the barn past what it
 //!   appended, the next resync may remove it, and nobody is told again that only this office holds its reads. Until then the
 //!   barn may lose its card, and with it what it was given.
+//! - **A copy that cannot be read is named and passed over.** It would keep back all later ones for ever. It stays for `recover`
+//!   at the barn.
 
+mod progress;
 mod requests;
 #[cfg(test)]
 mod tests;
+
+pub use progress::{GiveBackCursor, GiveBackProgress, GiveBackStage, OnlyHere, UnreadableCopy};
 
 use crate::copies::{Copies, CopiesError, CopyNumber, GivenBack};
 use crate::link::{HttpsLink, PostError};
@@ -30,7 +35,6 @@ use herd::change::Acceptance;
 use herd::position::{Position, Sequence};
 use herd::store::{ChangeRun, DamagedRow, Directory, LogSurvey, Reader, Store, StoreError};
 use requests::{damaged_rows, head_of, is_held, order};
-use serde::{Deserialize, Serialize};
 use service::backup::EncodedRun;
 use service::give_back::{GiveBackReply, MAX_GIVEN_BYTES, MAX_GIVEN_CHANGES};
 use service::sync::link::LinkError;
@@ -76,75 +80,6 @@ pub enum GiveBackError {
     Moved,
 }
 
-/// The place at which a command goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GiveBackCursor {
-    /// Number of the copy.
-    pub copy: CopyNumber,
-    /// The next thing to do with it.
-    pub stage: GiveBackStage,
-}
-
-/// A stage of giving a copy back. Each takes a request or a few.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GiveBackStage {
-    /// Send the last damaged row of the barn's log before this change, as the shown copy has it.
-    Mend {
-        /// The rows from here on were tried.
-        before: Sequence,
-    },
-    /// Ask the barn whether it holds the whole copy.
-    Begin,
-    /// Search for the last change that the barn holds, too.
-    Search {
-        /// A change that it holds.
-        held: Sequence,
-        /// A later one that it lacks.
-        lacking: Sequence,
-    },
-    /// Send what follows.
-    Send {
-        /// Position up to which the barn has the payloads.
-        after: Position,
-    },
-}
-
-/// Result of one request.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GiveBackProgress {
-    /// Payloads that the barn has appended.
-    pub kept: u64,
-    /// Payloads that it held already.
-    pub duplicates: u64,
-    /// Decisions that it does not repeat: the first hundred of this request.
-    pub not_repeated: Vec<Sequence>,
-    /// Number of all of these.
-    pub not_repeated_count: u64,
-    /// Damaged rows of the barn's log that have their changes again.
-    #[serde(default)]
-    pub mended: Vec<DamagedRow>,
-    /// Damaged rows that this office could not return.
-    #[serde(default)]
-    pub unmended: Vec<DamagedRow>,
-    /// Place to go on from; `None` if everything was given back.
-    pub next: Option<GiveBackCursor>,
-}
-
-impl GiveBackProgress {
-    /// Adds the result of a later request.
-    pub fn add(&mut self, step: Self) {
-        const MAX_NAMED: usize = 100;
-        self.kept += step.kept;
-        self.duplicates += step.duplicates;
-        self.mended.extend(step.mended);
-        self.unmended.extend(step.unmended);
-        self.not_repeated_count += step.not_repeated_count;
-        let room = MAX_NAMED.saturating_sub(self.not_repeated.len());
-        self.not_repeated.extend(step.not_repeated.into_iter().take(room));
-    }
-}
-
 /// The copies of a site, and the one that is served.
 #[derive(Clone, Debug)]
 pub struct HeldCopies {
@@ -176,12 +111,18 @@ impl HeldCopies {
 
     /// Returns the first copy that may hold what the barn lacks, after `after`.
     pub fn first_open(&self, after: Option<CopyNumber>) -> Result<Option<GiveBackCursor>, CopiesError> {
+        let current = self.copies.current()?;
         for copy in self.copies.kept()?.into_iter().filter(|copy| Some(*copy) > after) {
-            if !self.is_given_back(copy)? {
+            if (Some(copy) == current || !self.is_without_log(copy)) && !self.is_given_back(copy)? {
                 return Ok(Some(GiveBackCursor { copy, stage: GiveBackStage::Begin }));
             }
         }
         Ok(None)
+    }
+
+    /// Returns whether a copy has no log, as after a person has carried it to the barn.
+    fn is_without_log(&self, copy: CopyNumber) -> bool {
+        matches!(Directory::new(self.copies.path(copy)).and_then(|disk| LogSurvey::of(&disk)), Ok(None))
     }
 
     /// Opens a copy, once another part of this process that reads it is done. Blocks the thread.
@@ -199,24 +140,39 @@ impl HeldCopies {
     }
 
     /// Returns a reader of the newest kept copy that holds what the served one lacks, and was not given back; else of the
-    /// served one.
+    /// served one. A copy that cannot be read is passed over, and an error only if no other holds anything.
     pub fn open_only_here(&self) -> Result<Reader, GiveBackError> {
         let current = self.copies.current()?;
+        let mut unreadable = None;
         for copy in self.copies.kept()?.into_iter().rev().filter(|copy| Some(*copy) != current) {
             if self.is_given_back(copy)? {
                 continue;
             }
-            let reader = self.open(copy)?;
-            let end = reader.head().position;
-            let is_held = match &self.shown {
-                Some(shown) => shown.position_at(end.sequence)?.as_ref() == Some(&end),
-                None => false,
-            };
-            if !is_held {
-                return Ok(reader);
+            match self.open_if_needed(copy) {
+                Ok(None) => {}
+                Ok(Some(reader)) => return Ok(reader),
+                Err(error) => {
+                    // The count of what is only here has warned of it, and a backup opens the copy for each of its parts.
+                    tracing::debug!(%copy, %error, "a kept copy cannot be read, and is passed over");
+                    unreadable = Some(error);
+                }
             }
         }
-        self.shown.clone().ok_or(GiveBackError::Moved)
+        match unreadable {
+            Some(error) => Err(error),
+            None => self.shown.clone().ok_or(GiveBackError::Moved),
+        }
+    }
+
+    /// Opens a copy, unless the served one holds its end.
+    fn open_if_needed(&self, copy: CopyNumber) -> Result<Option<Reader>, GiveBackError> {
+        let reader = self.open(copy)?;
+        let end = reader.head().position;
+        let is_held = match &self.shown {
+            Some(shown) => shown.position_at(end.sequence)?.as_ref() == Some(&end),
+            None => false,
+        };
+        Ok((!is_held).then_some(reader))
     }
 
     /// Returns whether nobody needs an old copy: the served one holds all of it, or it was given back.
@@ -224,17 +180,28 @@ impl HeldCopies {
         matches!(self.only_in(copy), Ok(0))
     }
 
-    /// Returns the number of changes that only copies beside the served one hold. `None` if they cannot be compared. Waits for
-    /// another part of this process that reads one of them, and blocks the thread.
-    pub fn count_only_here(&self) -> Option<u64> {
-        let current = self.copies.current().ok()?;
-        let kept = self.copies.kept().ok()?.into_iter().filter(|copy| Some(*copy) != current);
-        let counted = kept.map(|copy| {
-            once_unlocked(|| self.only_in(copy))
-                .inspect_err(|error| tracing::warn!(%copy, %error, "cannot compare a kept copy"))
-                .ok()
-        });
-        counted.sum()
+    /// Returns the number of changes that only copies beside the served one hold. Waits for another part of this process that
+    /// reads one of them, and blocks the thread.
+    pub fn count_only_here(&self) -> OnlyHere {
+        let kept = self.copies.current().and_then(|current| Ok((current, self.copies.kept()?)));
+        let (current, kept) = match kept {
+            Ok(kept) => kept,
+            Err(error) => {
+                tracing::warn!(%error, "cannot list the kept copies");
+                return OnlyHere::default();
+            }
+        };
+        let (mut changes, mut uncompared) = (0, Vec::new());
+        for copy in kept.into_iter().filter(|copy| Some(*copy) != current) {
+            match once_unlocked(|| self.only_in(copy)) {
+                Ok(count) => changes += count,
+                Err(error) => {
+                    tracing::warn!(%copy, %error, "cannot compare a kept copy");
+                    uncompared.push(copy);
+                }
+            }
+        }
+        OnlyHere { changes: (changes > 0 || uncompared.is_empty()).then_some(changes), uncompared }
     }
 
     /// Returns the number of changes of an old copy that the served one lacks, and that were not given back.
@@ -269,6 +236,30 @@ impl HeldCopies {
 
     /// Takes the next step with a copy.
     pub async fn step(
+        &self,
+        link: &HttpsLink,
+        cursor: GiveBackCursor,
+        acceptance: &Acceptance,
+    ) -> Result<GiveBackProgress, GiveBackError> {
+        match self.step_in_copy(link, cursor, acceptance).await {
+            Err(GiveBackError::Store(error)) => self.pass_over(cursor, &error),
+            outcome => outcome,
+        }
+    }
+
+    /// Goes on with the next copy after one that cannot be read.
+    fn pass_over(&self, cursor: GiveBackCursor, error: &StoreError) -> Result<GiveBackProgress, GiveBackError> {
+        let GiveBackCursor { copy, stage } = cursor;
+        if matches!(stage, GiveBackStage::Mend { .. }) {
+            // The shown copy returns no row. It is named when its turn comes among the others.
+            return Ok(GiveBackProgress { next: self.first_open(None)?, ..GiveBackProgress::default() });
+        }
+        tracing::warn!(%copy, %error, "a kept copy cannot be read, and is passed over");
+        let unreadable = vec![UnreadableCopy { copy, why: error.to_string() }];
+        Ok(GiveBackProgress { unreadable, next: self.first_open(Some(copy))?, ..GiveBackProgress::default() })
+    }
+
+    async fn step_in_copy(
         &self,
         link: &HttpsLink,
         cursor: GiveBackCursor,

@@ -63,7 +63,7 @@ pub struct SiteStatus {
     pub stopped_because: Option<String>,
     /// Both histories, if replication has stopped because they differ.
     pub diverged: Option<Divergent>,
-    /// Changes that only kept copies of this office hold; `None` if they could not be compared.
+    /// Changes that only kept copies of this office hold, as far as they could be compared; `None` if that is unknown.
     pub only_here: Option<u64>,
     /// Why the tables do not follow the log, and what to do about it.
     pub blocked: Option<String>,
@@ -128,9 +128,12 @@ pub struct SiteSummary {
     pub barn_fold_version: Option<u32>,
     /// Reason why replication is stopped until an operator decides.
     pub stopped_because: Option<String>,
-    /// Number of changes that only kept copies of this office hold; `None` if they could not be compared.
+    /// Number of changes that only kept copies of this office hold, as far as they could be compared; `None` if that is unknown.
     #[serde(default)]
     pub only_here: Option<u64>,
+    /// Names of the kept copies that could not be compared, so that `only_here` leaves them out.
+    #[serde(default)]
+    pub uncompared_copies: Vec<String>,
     /// Reason why the tables do not follow the log.
     pub blocked: Option<String>,
     /// Changes copied and changes in total, while a copy is made.
@@ -199,6 +202,7 @@ impl SiteSummary {
     pub(super) fn new(site: &SiteView, sync_interval: Duration) -> Self {
         let state = site.state();
         let head = state.shown.as_ref().map(Reader::head);
+        let uncompared_copies = state.uncompared.iter().map(ToString::to_string).collect();
         let status = SiteStatus::at_head(site, state, head.clone(), sync_interval);
         let follow = site.follow_status();
         Self {
@@ -219,6 +223,7 @@ impl SiteSummary {
             barn_fold_version: status.barn_fold_version,
             stopped_because: status.stopped_because,
             only_here: status.only_here,
+            uncompared_copies,
             blocked: status.blocked,
             copied: status.copied,
             opening: status.opening,

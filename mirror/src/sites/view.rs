@@ -14,6 +14,7 @@
 //!   page says beside it.
 
 use super::name::SiteName;
+use crate::copies::CopyNumber;
 use crate::follow::{FollowStatus, HealthReport, LinkState, WriterProbe};
 use herd::store::{OpenProgress, Reader, grouped};
 use herd::wire::{BarnHead, BarnHealth};
@@ -35,8 +36,10 @@ pub(super) struct SiteState {
     pub(super) shown: Option<Reader>,
     /// The copy that is being made.
     pub(super) building: Option<Reader>,
-    /// Number of changes that only kept copies hold; `None` if they could not be compared.
+    /// Number of changes that only kept copies hold, as far as they could be compared; `None` if that is unknown.
     pub(super) only_here: Option<u64>,
+    /// Kept copies that could not be compared with the served one.
+    pub(super) uncompared: Vec<CopyNumber>,
     /// The reason why replication has stopped.
     pub(super) stopped_because: Option<String>,
     /// The latest step of opening a copy, while one is being opened.

@@ -3,7 +3,7 @@
 mod steps;
 
 use super::*;
-use herd::store::MemoryDisk;
+use herd::store::{LOG_FILE, MemoryDisk};
 use herd::testing::TestBarn;
 
 fn held_copies(directory: &std::path::Path, shown: Reader) -> HeldCopies {
@@ -20,6 +20,11 @@ fn copy(copies: &Copies, barn: &TestBarn) -> CopyNumber {
     drop(store);
     copies.finish(number, |_| false).unwrap();
     number
+}
+
+/// Overwrites the log of a copy.
+fn damage(copies: &Copies, copy: CopyNumber) {
+    std::fs::write(copies.path(copy).join(LOG_FILE), b"no log").unwrap();
 }
 
 /// Catches a copy that a resync removes although only it holds some reads, and one that is kept forever.
@@ -40,7 +45,7 @@ fn a_copy_is_needed_until_the_shown_one_or_the_barn_holds_all_of_it() {
     copy(&copies, &barn);
 
     let held = held_copies(directory.path(), barn.reader());
-    assert_eq!(held.count_only_here(), Some(2));
+    assert_eq!(held.count_only_here().changes, Some(2));
     assert!(held.is_spent(early) && !held.is_spent(old));
     let end = lost.reader().head().position;
     assert_eq!(held.open_only_here().unwrap().head().position, end);
@@ -51,10 +56,10 @@ fn a_copy_is_needed_until_the_shown_one_or_the_barn_holds_all_of_it() {
     let mut given = GivenBack { end, barn: barn.reader().head().position };
     given.barn.sequence = given.barn.sequence.next();
     copies.mark_given_back(old, &given).unwrap();
-    assert_eq!((held.count_only_here(), held.is_spent(old)), (Some(2), false), "the barn may lose it again");
+    assert_eq!((held.count_only_here().changes, held.is_spent(old)), (Some(2), false), "the barn may lose it again");
     let given = GivenBack { end, barn: barn.reader().head().position };
     copies.mark_given_back(old, &given).unwrap();
-    assert_eq!((held.count_only_here(), held.is_spent(old)), (Some(0), true));
+    assert_eq!((held.count_only_here().changes, held.is_spent(old)), (Some(0), true));
     assert_eq!(held.open_only_here().unwrap().head().position, barn.reader().head().position);
 }
 
@@ -73,6 +78,39 @@ fn a_copy_that_grew_since_it_was_given_back_is_needed_again() {
     assert!(!held_copies(directory.path(), shown.reader()).is_given_back(old).unwrap());
 }
 
+/// Catches a count that nobody sees, or one of 0, because some copy cannot be compared.
+#[test]
+fn a_copy_that_cannot_be_read_is_left_out_of_the_count_and_named() {
+    let (directory, disk) = (tempfile::tempdir().unwrap(), MemoryDisk::default());
+    let mut lost = TestBarn::on(&disk);
+    let card = disk.after_power_cut();
+    let copies = Copies::open(directory.path()).unwrap();
+    lost.record("hxb:LOT1:LF1:UHF1");
+    let forked = copy(&copies, &lost);
+    let unreadable = copy(&copies, &lost);
+    let mut barn = TestBarn::on(&card);
+    barn.record("hxb:LOT1:LF4:UHF4");
+    copy(&copies, &barn);
+    damage(&copies, unreadable);
+    let held = held_copies(directory.path(), barn.reader());
+    assert_eq!(held.count_only_here(), OnlyHere { changes: Some(1), uncompared: vec![unreadable] });
+    assert_eq!(held.open_only_here().unwrap().head().position, lost.reader().head().position);
+    assert!(!held.is_spent(unreadable));
+
+    let note = GivenBack { end: lost.reader().head().position, barn: barn.reader().head().position };
+    copies.mark_given_back(forked, &note).unwrap();
+    assert_eq!(held.count_only_here(), OnlyHere { changes: None, uncompared: vec![unreadable] }, "it may hold some");
+    assert!(matches!(held.open_only_here(), Err(GiveBackError::Store(_))), "nothing else is only here");
+
+    // A person has carried its log to the barn.
+    for file in std::fs::read_dir(copies.path(unreadable)).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    assert_eq!(held.count_only_here(), OnlyHere { changes: Some(0), uncompared: vec![] });
+    let next = held.first_open(Some(forked)).unwrap();
+    assert_eq!(next.map(|cursor| Some(cursor.copy)), Some(copies.current().unwrap()), "it is passed over");
+}
+
 /// Catches a sum that loses what a page gave back, and a list of decisions that grows without bound.
 #[test]
 fn the_results_of_the_pages_add_up_and_a_hundred_decisions_are_named() {
@@ -88,11 +126,12 @@ fn the_results_of_the_pages_add_up_and_a_hundred_decisions_are_named() {
             not_repeated_count: 50,
             mended,
             unmended,
+            unreadable: vec![UnreadableCopy { copy: serde_json::from_str("2").unwrap(), why: "no log".into() }],
             next: None,
         };
         total.add(step);
     }
     assert_eq!((total.kept, total.duplicates, total.not_repeated_count), (15, 21, 150));
-    assert_eq!((total.mended.len(), total.unmended.len()), (3, 6));
+    assert_eq!((total.mended.len(), total.unmended.len(), total.unreadable.len()), (3, 6, 3));
     assert_eq!(total.not_repeated, (0..100).map(Sequence).collect::<Vec<_>>());
 }

@@ -83,6 +83,40 @@ async fn all_steps(
     Ok((total, stages))
 }
 
+/// Catches a copy that cannot be read and keeps back all later ones, or that nobody is told of.
+#[tokio::test]
+async fn a_copy_that_cannot_be_read_is_named_and_the_next_one_is_given_back() {
+    let (directory, disk) = (tempfile::tempdir().unwrap(), MemoryDisk::default());
+    let mut lost = TestBarn::on(&disk);
+    lost.record("hxb:LOT1:LF1:UHF1");
+    let card = disk.after_power_cut();
+    let copies = Copies::open(directory.path()).unwrap();
+    let unreadable = copy(&copies, &lost);
+    lost.record("hxb:LOT1:LF2:UHF2");
+    lost.record("hxb:LOT1:LF3:UHF3");
+    copy(&copies, &lost);
+    let mut now = TestBarn::on(&card);
+    now.record("hxb:LOT1:LF4:UHF4");
+    copy(&copies, &now);
+    damage(&copies, unreadable);
+    let held = held_copies(directory.path(), now.reader());
+    assert_eq!(held.count_only_here().changes, Some(2));
+    let barn = FakeBarn::start(now.reader(), Vec::new(), 200);
+    let (total, _) = all_steps(&held, &barn.link).await.unwrap();
+    let end = lost.reader().head().position.sequence.0;
+    assert_eq!(barn.given(), [(end - 1, end, false)]);
+    let [UnreadableCopy { copy, why }] = &total.unreadable[..] else { panic!("{:?}", total.unreadable) };
+    assert!(*copy == unreadable && why.contains(LOG_FILE), "{copy}: {why}");
+
+    // The shown one is damaged as well.
+    let held = HeldCopies { shown: None, ..held };
+    damage(&copies, copies.current().unwrap().unwrap());
+    let (total, _) = all_steps(&held, &barn.link).await.unwrap();
+    let named: Vec<_> = total.unreadable.iter().map(|unreadable| Some(unreadable.copy)).collect();
+    assert_eq!(named, [Some(unreadable), copies.current().unwrap()]);
+    assert_eq!((barn.given().len(), total.kept), (2, 3));
+}
+
 /// Catches a change that is given to a barn that holds it, one that is left out at the edge of a page, and a copy that counts as
 /// given back before its end or never.
 #[tokio::test]

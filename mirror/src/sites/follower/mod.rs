@@ -21,7 +21,7 @@ use super::register::Site;
 use super::view::{OpeningStep, SiteState, SiteView};
 use crate::copies::{Copies, CopiesError, CopyNumber};
 use crate::follow::{FollowSettings, FollowStatus};
-use crate::give_back::HeldCopies;
+use crate::give_back::{HeldCopies, OnlyHere};
 pub(super) use divergence::OwnSteps;
 pub(super) use followers::Retry;
 use followers::Step;
@@ -204,7 +204,9 @@ impl SiteFollower {
     async fn count_only_here(&self, open: &OpenCopies) {
         let held = self.held(open);
         match tokio::task::spawn_blocking(move || held.count_only_here()).await {
-            Ok(count) => self.view.change(|state| state.only_here = count),
+            Ok(OnlyHere { changes, uncompared }) => {
+                self.view.change(|state| (state.only_here, state.uncompared) = (changes, uncompared));
+            }
             Err(error) => tracing::warn!(%error, "cannot compare the kept copies with the shown one"),
         }
     }

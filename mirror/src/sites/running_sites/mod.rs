@@ -14,7 +14,7 @@ use super::site_api::SiteApi;
 use super::view::SiteView;
 use crate::copies::CopyNumber;
 use crate::follow::{FollowSettings, FollowStatus};
-use crate::give_back::HeldCopies;
+use crate::give_back::{GiveBackProgress, HeldCopies};
 use crate::link::{Address, HttpsLink};
 use axum::Router;
 use herd::clock::Clock;
@@ -266,11 +266,17 @@ impl Sites {
         Ok(HeldCopies { copies, shown: self.view(name).and_then(|view| view.state().shown) })
     }
 
-    /// Publishes that everything was given back that only kept copies of a site held.
-    pub fn note_given_back(&self, name: &str) {
-        if let Some(view) = self.view(name) {
-            view.change(|state| state.only_here = Some(0));
-        }
+    /// Publishes what a step of giving back has shown: a copy that cannot be read, or that all others were given back.
+    pub fn note_given_back(&self, name: &str, step: &GiveBackProgress) {
+        let Some(view) = self.view(name) else { return };
+        view.change(|state| {
+            let new = step.unreadable.iter().map(|unreadable| unreadable.copy);
+            let new: Vec<_> = new.filter(|copy| !state.uncompared.contains(copy)).collect();
+            state.uncompared.extend(new);
+            if step.next.is_none() {
+                state.only_here = state.uncompared.is_empty().then_some(0);
+            }
+        });
     }
 
     /// Returns the name of the only site, which a path without a site's prefix refers to.
