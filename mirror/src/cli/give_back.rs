@@ -50,7 +50,14 @@ fn print_given_back(site: &str, total: &GiveBackProgress, out: &mut dyn Write) -
         writeln!(out, "{row}: the log of `{site}` was damaged there, and has them again.")?;
     }
     for row in unmended {
-        writeln!(out, "{row}: the log of `{site}` is damaged there, and this office cannot prove what was there.")?;
+        writeln!(out, "{row}: the log of `{site}` is damaged there, and this office did not return what was there.")?;
+    }
+    if !unmended.is_empty() {
+        writeln!(
+            out,
+            "Run `herdlinxd verify` at the barn. It names what is still damaged, and `herdlinxd recover --from FILE` \
+             takes that from a backup of this office."
+        )?;
     }
     for UnreadableCopy { copy, why } in unreadable {
         writeln!(out, "{copy} cannot be read, and its reads may be only here: {why}.")?;
@@ -91,7 +98,9 @@ mod tests {
         let [mended, unmended] = [row(11), row(31)].map(|row| row.to_string());
         let rows = format!(
             "{mended}: the log of `north` was damaged there, and has them again.\n\
-             {unmended}: the log of `north` is damaged there, and this office cannot prove what was there.\n"
+             {unmended}: the log of `north` is damaged there, and this office did not return what was there.\n\
+             Run `herdlinxd verify` at the barn. It names what is still damaged, and `herdlinxd recover --from FILE` takes that \
+             from a backup of this office.\n"
         );
         assert_eq!(printed(&some), format!("{rows}{end}"));
         let copy = serde_json::from_str("2").unwrap();

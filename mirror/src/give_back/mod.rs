@@ -19,8 +19,8 @@
 //! - **A copy that was given back says so in a file of its own.** Once the shown copy has followed the barn past what it
 //!   appended, the next resync may remove it, and nobody is told again that only this office holds its reads. Until then the
 //!   barn may lose its card, and with it what it was given.
-//! - **A copy that cannot be read is named and passed over.** It would keep back all later ones for ever. It stays for `recover`
-//!   at the barn.
+//! - **What cannot be read or returned is named and passed over.** A copy that does not open, and a row that an order does not
+//!   take, would keep back everything behind them for ever. Both stay for `recover` at the barn.
 
 mod progress;
 mod requests;
@@ -36,7 +36,7 @@ use herd::position::{Position, Sequence};
 use herd::store::{ChangeRun, DamagedRow, Directory, LogSurvey, Reader, Store, StoreError};
 use requests::{damaged_rows, head_of, is_held, order};
 use service::backup::EncodedRun;
-use service::give_back::{GiveBackReply, MAX_GIVEN_BYTES, MAX_GIVEN_CHANGES};
+use service::give_back::{GiveBackReply, MAX_GIVE_BACK_BYTES, MAX_GIVEN_BYTES, MAX_GIVEN_CHANGES};
 use service::sync::link::LinkError;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,6 +45,10 @@ use std::time::{Duration, Instant};
 const LOCKED_TIMEOUT: Duration = Duration::from_secs(3);
 /// Interval at which that is tried again.
 const LOCKED_RETRY: Duration = Duration::from_millis(50);
+
+/// Maximum length of the changes of a damaged row in an order. In base64 they take four thirds of it, and author, reason and the
+/// lengths of the changes have the rest of [`MAX_GIVE_BACK_BYTES`].
+const MAX_ROW_BYTES: usize = MAX_GIVE_BACK_BYTES * 11 / 16;
 
 /// Reason why nothing was given back, or not everything.
 #[derive(Debug, thiserror::Error)]
@@ -298,8 +302,8 @@ impl HeldCopies {
         let is_mended = match row_in(reader, row) {
             Some(run) => match order(link, EncodedRun::new(run), acceptance, true).await {
                 Ok(_) => true,
-                Err(GiveBackError::Refused { status: 409, message }) => {
-                    tracing::warn!(first = row.first.0, last = row.last.0, message, "a damaged row was not returned");
+                Err(error) if concerns_the_row(&error) => {
+                    tracing::warn!(first = row.first.0, last = row.last.0, %error, "a damaged row was not returned");
                     false
                 }
                 Err(error) => return Err(error),
@@ -340,12 +344,21 @@ impl HeldCopies {
     }
 }
 
-/// Returns the changes of a row, if the copy has all of them.
+/// Returns the changes of a row, if the copy has all of them and an order takes them.
 fn row_in(copy: &Reader, row: DamagedRow) -> Option<ChangeRun> {
     let changes = usize::try_from(row.last.0.checked_sub(row.first.0)?.checked_add(1)?).ok()?;
+    if changes > MAX_GIVEN_CHANGES {
+        return None;
+    }
     let after = copy.position_at(Sequence(row.first.0.checked_sub(1)?)).ok()??;
-    let run = copy.run_after(after, changes, usize::MAX).ok()?;
-    (run.changes.len() == changes).then_some(run)
+    let run = copy.run_after(after, changes, MAX_ROW_BYTES).ok()?;
+    (run.changes.len() == changes && run.changes.bytes() <= MAX_ROW_BYTES).then_some(run)
+}
+
+/// Returns whether an order failed for the row that it holds: the barn refuses that row, or it is too long for the link. Any
+/// other order may be taken all the same.
+fn concerns_the_row(error: &GiveBackError) -> bool {
+    matches!(error, GiveBackError::Refused { status: 400 | 409 | 413, .. } | GiveBackError::Post(PostError::InDoubt(_)))
 }
 
 /// Tries again while another part of this process has the files of a copy open.

@@ -47,6 +47,8 @@ pub(super) async fn damaged_rows(link: &HttpsLink) -> Result<Vec<DamagedRow>, Gi
     let value: serde_json::Value = serde_json::from_slice(&response.body).unwrap_or_default();
     let rows = value.get("damaged").and_then(|rows| Vec::<DamagedRow>::deserialize(rows).ok());
     let mut rows = rows.unwrap_or_default();
+    // The way through them goes backward from row to row.
+    rows.retain(|row| row.first <= row.last);
     rows.sort_unstable();
     Ok(rows)
 }

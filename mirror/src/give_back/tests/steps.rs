@@ -29,6 +29,11 @@ struct FakeBarn {
 
 impl FakeBarn {
     fn start(log: Reader, damaged: Vec<DamagedRow>, status: u16) -> Self {
+        Self::with_words(log, damaged, status, "not now".to_owned())
+    }
+
+    /// Starts a barn that answers orders with these words.
+    fn with_words(log: Reader, damaged: Vec<DamagedRow>, status: u16, words: String) -> Self {
         let given = Arc::new(Mutex::new(Vec::new()));
         let sync = serve::router(Arc::new(OwnStore::new(log, || 0)), ShutdownTrigger::default().signal());
         let take = async move |State(given): State<Arc<Mutex<Vec<GivenRun>>>>, Json(order): Json<GiveBackOrder>| {
@@ -37,7 +42,7 @@ impl FakeBarn {
             given.lock().unwrap().push((run.after.sequence.0 + 1, run.end.sequence.0, order.in_place));
             let reply = json!({
                 "success": true, "kept": 3, "duplicates": 2, "not_repeated": [5], "not_repeated_count": 1,
-                "message": "not now",
+                "message": words,
             });
             (StatusCode::from_u16(status).unwrap(), Json(reply))
         };
@@ -53,6 +58,10 @@ impl FakeBarn {
     fn given(&self) -> Vec<GivenRun> {
         self.given.lock().unwrap().clone()
     }
+}
+
+fn row(first: u64, last: u64) -> DamagedRow {
+    DamagedRow { first: Sequence(first), last: Sequence(last) }
 }
 
 fn acceptance() -> Acceptance {
@@ -188,7 +197,6 @@ async fn damaged_rows_are_returned_from_the_last_one_on_and_told_apart() {
     let payloads: Vec<_> = (0..9).map(|n| format!("hxb:LOT1:LF{n}:UHF{n}")).collect();
     let barn = TestBarn::with_payloads(&payloads.iter().map(String::as_str).collect::<Vec<_>>());
     let held = only_copy(directory.path(), barn.reader());
-    let row = |first, last| DamagedRow { first: Sequence(first), last: Sequence(last) };
     // The last one is longer than the copy.
     let damaged = vec![row(5, 6), row(2, 3), row(9, 11)];
     let taking = FakeBarn::start(barn.reader(), damaged.clone(), 200);
@@ -203,4 +211,48 @@ async fn damaged_rows_are_returned_from_the_last_one_on_and_told_apart() {
     let failing = FakeBarn::start(barn.reader(), damaged, 503);
     let failed = all_steps(&held, &failing.link).await.unwrap_err();
     assert!(matches!(&failed, GiveBackError::Refused { status: 503, message } if message == "not now"), "{failed}");
+}
+
+/// Catches a row that no order takes and that keeps back all others, and what a barn has an office read into its memory.
+#[tokio::test]
+async fn a_damaged_row_that_no_order_takes_is_left_and_the_rest_goes_on() {
+    let (directory, mut barn) = (tempfile::tempdir().unwrap(), TestBarn::default());
+    for n in 0..MAX_GIVEN_CHANGES {
+        barn.record(&format!("hxb:LOT1:LF{n}:UHF{n}"));
+    }
+    let many = row(1, MAX_GIVEN_CHANGES as u64 + 1);
+    barn.record("hxb:LOT1:LFA:UHFA");
+    let few = row(many.last.0 + 1, many.last.0 + 1);
+    let payload_bytes = 60_000;
+    let payloads = MAX_ROW_BYTES / payload_bytes + 1;
+    for n in 0..payloads {
+        barn.record(&format!("{n}{}", "x".repeat(payload_bytes)));
+    }
+    let large = row(few.last.0 + 1, few.last.0 + payloads as u64);
+    assert_eq!(barn.reader().head().position.sequence, large.last);
+    let held = only_copy(directory.path(), barn.reader());
+    // A row that ends before it begins would be taken again and again.
+    let damaged = vec![many, few, large, row(few.first.0, 1)];
+    let taking = FakeBarn::start(barn.reader(), damaged, 200);
+    let (total, stages) = all_steps(&held, &taking.link).await.unwrap();
+    assert_eq!(taking.given(), [(few.first.0, few.last.0, true)]);
+    assert_eq!((total.mended, total.unmended), (vec![few], vec![large, many]));
+    assert_eq!(stages.last(), Some(&GiveBackStage::Begin));
+}
+
+/// Catches a barn that does not take one row, be it for its length or because the link is too slow for it, and is given nothing
+/// else.
+#[tokio::test]
+async fn an_order_that_fails_for_its_row_does_not_end_the_giving_back() {
+    let (directory, barn) = (tempfile::tempdir().unwrap(), TestBarn::with_payloads(&["hxb:LOT1:LF1:UHF1"]));
+    let held = only_copy(directory.path(), barn.reader());
+    let damaged = vec![row(1, 1), row(2, 2)];
+    // No office reads so long an answer, so it does not learn what became of the order.
+    let endless = "x".repeat(100_000);
+    for (status, words) in [(400, "no"), (413, "too long"), (200, endless.as_str())] {
+        let refusing = FakeBarn::with_words(barn.reader(), damaged.clone(), status, words.to_owned());
+        let (total, stages) = all_steps(&held, &refusing.link).await.unwrap();
+        assert_eq!((total.mended, total.unmended), (vec![], vec![row(2, 2), row(1, 1)]), "{status}");
+        assert_eq!((refusing.given().len(), stages.last()), (2, Some(&GiveBackStage::Begin)), "{status}");
+    }
 }
