@@ -22,6 +22,7 @@ mod mend;
 mod page_size;
 mod pull;
 mod room;
+mod row_fetch;
 mod session;
 mod status;
 #[cfg(test)]
@@ -38,6 +39,7 @@ use backoff::Backoff;
 use contact::Contact;
 use herd::clock::Clock;
 use page_size::PageSize;
+use row_fetch::MendAttempts;
 use service::lifecycle::Shutdown;
 use service::sync::divergence::Divergence;
 use service::sync::link::Link;
@@ -68,7 +70,7 @@ pub enum FollowEnd {
 }
 
 /// Replicates the source behind `link` into `store` until the shutdown is requested or the follower cannot go on.
-pub async fn run<L: Link>(
+pub async fn run<L: Link + 'static>(
     link: L,
     store: StoreHandle,
     settings: FollowSettings,
@@ -80,7 +82,7 @@ pub async fn run<L: Link>(
     let page_size = PageSize::default();
     let contact = Contact::default();
     let mut session = Session {
-        link,
+        link: Arc::new(link),
         store,
         settings,
         clock,
@@ -89,7 +91,7 @@ pub async fn run<L: Link>(
         worked: false,
         page_size,
         unproved: None,
-        mend_tried_at: None,
+        mends: MendAttempts::default(),
     };
     let end = loop {
         let interruption = tokio::select! {

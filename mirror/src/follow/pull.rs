@@ -28,7 +28,7 @@ enum Pulled {
     Cut(ChangeRun, LinkError),
 }
 
-impl<L: Link> Session<L> {
+impl<L: Link + 'static> Session<L> {
     /// Pulls pages until the source has no more, fetching the next page while one is applied. Returns the number of
     /// changes pulled.
     ///

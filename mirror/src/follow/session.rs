@@ -4,6 +4,7 @@ use super::arrivals::Arrival;
 use super::contact::Contact;
 use super::page_size::PageSize;
 use super::room::NoRoomError;
+use super::row_fetch::{MendAttempts, RowFetch, fetched};
 use super::status::{BarnReport, FollowStatus, HealthReport, LinkState};
 use super::writer::{PendingApply, StoreHandle, WriterEndedError};
 use super::{FollowEnd, FollowSettings};
@@ -81,7 +82,7 @@ impl From<WriterEndedError> for Interruption {
 
 /// The state of a follower over all its connections.
 pub(super) struct Session<L> {
-    pub(super) link: L,
+    pub(super) link: Arc<L>,
     pub(super) store: StoreHandle,
     pub(super) settings: FollowSettings,
     pub(super) clock: Arc<dyn Clock>,
@@ -93,8 +94,7 @@ pub(super) struct Session<L> {
     pub(super) page_size: PageSize,
     /// Changes of a page that was cut, until the source has proved them.
     pub(super) unproved: Option<ChangeRun>,
-    /// Time of the last attempt to fetch a damaged row of the copy again.
-    pub(super) mend_tried_at: Option<Instant>,
+    pub(super) mends: MendAttempts,
 }
 
 /// A page from a live connection that is being applied.
@@ -112,9 +112,11 @@ struct LiveConnection<C> {
     pending: VecDeque<PendingPage>,
     last_received: Instant,
     last_checked: Instant,
+    /// The damaged row that is being fetched.
+    fetch: Option<RowFetch>,
 }
 
-impl<L: Link> Session<L> {
+impl<L: Link + 'static> Session<L> {
     /// Catches up, then follows live. Returns only when interrupted.
     pub(super) async fn follow_once(&mut self) -> Interruption {
         self.status.send_modify(|status| status.link = LinkState::Pulling);
@@ -162,7 +164,8 @@ impl<L: Link> Session<L> {
             status.last_error = None;
         });
         let now = Instant::now();
-        let mut live = LiveConnection { channel, pending: VecDeque::new(), last_received: now, last_checked: now };
+        let (pending, fetch) = (VecDeque::new(), None);
+        let mut live = LiveConnection { channel, pending, last_received: now, last_checked: now, fetch };
         let mut heartbeat = interval(HEARTBEAT_INTERVAL);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -176,6 +179,7 @@ impl<L: Link> Session<L> {
                     Some(blob) => self.receive(&mut live, &blob).await?,
                     None => return Ok(()),
                 },
+                row = fetched(&mut live.fetch), if live.fetch.is_some() => self.mend_row(row).await?,
                 _ = heartbeat.tick() => self.send_heartbeat(&mut live).await?,
             }
         }
@@ -226,7 +230,9 @@ impl<L: Link> Session<L> {
                 ));
             }
         }
-        self.mend_copy().await?;
+        if live.fetch.is_none() {
+            live.fetch = self.begin_fetch();
+        }
         let barn = self.status.borrow().barn.map_or_else(BarnHead::default, |report| report.aged());
         let heartbeat = Heartbeat::new(&self.store.reader().head(), barn);
         Ok(live.channel.send(to_blob(&heartbeat).into()).await?)

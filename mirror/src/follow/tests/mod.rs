@@ -47,8 +47,17 @@ struct TestLink {
     barn: Router,
     asked: Arc<Mutex<Vec<FollowerRequest>>>,
     answers: Arc<Mutex<VecDeque<Result<LinkResponse, LinkError>>>>,
+    standing: Arc<Mutex<Option<StandingAnswer>>>,
     live_refusals: Arc<Mutex<VecDeque<LinkResponse>>>,
     opened: mpsc::UnboundedSender<BarnEnd>,
+}
+
+/// An answer to each request for the changes after one of them.
+#[derive(Clone)]
+struct StandingAnswer {
+    after: u64,
+    delay: Duration,
+    answer: Result<LinkResponse, LinkError>,
 }
 
 /// The barn's end of a live connection.
@@ -72,13 +81,18 @@ impl TestLink {
         let served = Arc::new(OwnStore::new(barn.reader(), || DUPLICATES));
         let barn = serve::router(served, ShutdownTrigger::default().signal());
         let (opened, ends) = mpsc::unbounded_channel();
-        let (asked, answers, live_refusals) = (Arc::default(), Arc::default(), Arc::default());
-        (Self { barn, asked, answers, live_refusals, opened }, ends)
+        let (asked, answers, standing) = (Arc::default(), Arc::default(), Arc::default());
+        (Self { barn, asked, answers, standing, live_refusals: Arc::default(), opened }, ends)
     }
 
     /// Gives this answer to the next request that has none yet.
     fn answer(&self, answer: Result<LinkResponse, LinkError>) {
         self.answers.lock().unwrap().push_back(answer);
+    }
+
+    /// Gives this answer to each request for the changes after `after`, once `delay` has passed.
+    fn answer_always(&self, after: u64, delay: Duration, answer: Result<LinkResponse, LinkError>) {
+        *self.standing.lock().unwrap() = Some(StandingAnswer { after, delay, answer });
     }
 
     fn asked(&self) -> Vec<FollowerRequest> {
@@ -98,7 +112,13 @@ impl Link for TestLink {
     async fn get(&self, path_and_query: &str, fresh: bool, limit: usize, _: u64) -> Result<LinkResponse, LinkError> {
         let uri: Uri = path_and_query.parse().unwrap();
         let query = ChangesQuery::from_uri(&uri).unwrap();
+        let after = query.position.map(|position| position.sequence.0);
         self.asked.lock().unwrap().push(FollowerRequest { query, fresh, at: Instant::now() });
+        let standing = self.standing.lock().unwrap().clone();
+        if let Some(StandingAnswer { delay, answer, .. }) = standing.filter(|standing| Some(standing.after) == after) {
+            tokio::time::sleep(delay).await;
+            return answer;
+        }
         if let Some(answer) = self.answers.lock().unwrap().pop_front() {
             return answer;
         }
