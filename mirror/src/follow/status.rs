@@ -77,6 +77,9 @@ pub struct FollowStatus {
     pub digest_equal: Option<bool>,
     /// Fold version in the barn's last heartbeat.
     pub barn_fold_version: Option<u32>,
+    /// True if the follower is that of another copy than the served one. How the served one compares with the barn is unknown
+    /// then.
+    pub is_of_other_copy: bool,
     /// Why nothing more is copied for now; `None` if there is room.
     pub no_room: Option<String>,
     /// Error of the last attempt, or `None` if it succeeded.
@@ -149,10 +152,11 @@ impl FollowStatus {
         self.successful_syncs.saturating_add(self.failed_syncs)
     }
 
-    /// Returns the number of changes that a copy with this head is behind the barn. `None` while that is unknown: without
-    /// a connection, or if the last report of the barn itself is older than [`MAX_REPORT_AGE`].
+    /// Returns the number of changes that the served copy, with this head, is behind the barn. `None` while that is unknown:
+    /// without a connection, if the last report of the barn itself is older than [`MAX_REPORT_AGE`], or if another copy is
+    /// followed.
     pub fn lag_changes(&self, own: Sequence) -> Option<u64> {
-        let barn = self.barn.filter(|_| self.is_connected())?.aged();
+        let barn = self.barn.filter(|_| self.is_connected() && !self.is_of_other_copy)?.aged();
         let is_current = Duration::from_millis(barn.age_ms?) <= MAX_REPORT_AGE;
         is_current.then(|| barn.head.0.saturating_sub(own.0))
     }
@@ -166,6 +170,11 @@ impl FollowStatus {
             last_sync_at_us: self.last_sync_at_us.max(new.last_sync_at_us),
             ..new
         };
+    }
+
+    /// Continues with the follower of a copy that is being made, beside a served one that is not followed any more.
+    pub(crate) fn continue_with_other_copy(&mut self, new: Self) {
+        self.continue_with(Self { is_of_other_copy: true, digest_equal: None, ..new });
     }
 
     /// Compares the tables with the barn's, and notes the result. Returns it if both are at the same change and of the
@@ -243,6 +252,7 @@ mod tests {
         status.continue_with(new.clone());
         assert_eq!((status.total_syncs(), status.failed_syncs, status.total_records_synced), (10, 2, 13));
         assert_eq!((status.barn, status.last_sync_at_us), (new.barn, Some(1)));
+        assert!(!status.is_of_other_copy, "it was swapped in");
     }
 
     /// Catches an office that still calls its tables equal after the barn's upgrade, one that calls them different, and

@@ -162,7 +162,7 @@ impl SiteView {
     pub(super) fn follow_status(&self) -> FollowStatus {
         let mut status = self.status.borrow().clone();
         if let Some(new) = self.state().building_status.filter(|_| status.link == LinkState::Stopped) {
-            status.continue_with(new.borrow().clone());
+            status.continue_with_other_copy(new.borrow().clone());
         }
         status
     }
@@ -241,8 +241,8 @@ mod tests {
         }
     }
 
-    /// Catches a status that stands still with the copy that is not followed any more, and one whose counts begin anew while the
-    /// served copy goes on.
+    /// Catches a status that stands still with the copy that is not followed any more, one whose counts begin anew while the
+    /// served copy goes on, and a lag or a comparison that is told of the served copy and holds for the other.
     #[test]
     fn the_follower_of_a_new_copy_speaks_once_that_of_the_served_one_has_stopped() {
         let report = |head| {
@@ -251,8 +251,13 @@ mod tests {
         };
         let served =
             FollowStatus { link: LinkState::Live, successful_syncs: 3, barn: report(7), ..FollowStatus::default() };
-        let new =
-            FollowStatus { link: LinkState::Pulling, successful_syncs: 2, barn: report(9), ..FollowStatus::default() };
+        let new = FollowStatus {
+            link: LinkState::Pulling,
+            successful_syncs: 2,
+            barn: report(9),
+            digest_equal: Some(true),
+            ..FollowStatus::default()
+        };
         let (status, receiver) = watch::channel(served.clone());
         let (_new, building) = watch::channel(new);
         let site = SiteView::new("north".parse().unwrap(), receiver);
@@ -262,6 +267,9 @@ mod tests {
         status.send_modify(|status| status.link = LinkState::Stopped);
         let continued = site.follow_status();
         assert_eq!((continued.link, continued.successful_syncs), (LinkState::Pulling, 5));
+        // It has caught up with its own copy, which says nothing about the one that is shown.
+        assert_eq!((served.lag_changes(Sequence(7)), continued.lag_changes(Sequence(7))), (Some(0), None));
+        assert_eq!((continued.digest_equal, continued.barn.map(|heard| heard.barn.head)), (None, Some(Sequence(9))));
     }
 
     /// Catches an office that tells those behind it a head of the barn that it has not heard, or tells it as new.
