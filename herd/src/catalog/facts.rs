@@ -240,4 +240,15 @@ mod tests {
         facts.shift(2);
         assert_eq!(facts.within(&(0..6)).map(Fact::place).collect::<Vec<_>>(), [0, 1, 1, 3, 3, 4]);
     }
+
+    /// Catches a fact at the edge of a block whose time widens the block beside it.
+    #[test]
+    fn the_facts_at_the_edges_of_blocks_are_found() {
+        let mut facts = facts(0..600);
+        for at_us in [254, 255, 256, 511] {
+            assert_eq!(facts.within(&(at_us..at_us + 1)).count(), 1, "{at_us}");
+        }
+        facts.set_standing(256, Some(at(5_000)));
+        assert_eq!(facts.within(&(5_000..5_001)).map(Fact::by).collect::<Vec<_>>(), [Sequence(256)]);
+    }
 }

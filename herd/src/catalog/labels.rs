@@ -196,4 +196,16 @@ mod tests {
         assert_eq!(natural_key("Pen 9 b"), natural_key("PEN9B"));
         assert!(natural_key("99999999999999999999") < 1 << (8 * KEY_BYTES));
     }
+
+    /// Catches texts whose memory is not counted, or counted as something else. Short texts have none outside of their place.
+    #[test]
+    fn the_room_for_texts_keys_and_maps_is_counted_to_the_byte() {
+        let mut labels = Labels::default();
+        for text in ["L1", "L2", "P 9"] {
+            labels.intern(Some(text));
+        }
+        let maps = labels.by_text.capacity() + labels.by_compared.capacity();
+        assert!(labels.texts.capacity() >= 4 && labels.keys.capacity() >= 4 && maps >= 6);
+        assert_eq!(labels.bytes(), labels.texts.capacity() * 28 + labels.keys.capacity() * 16 + maps * 36);
+    }
 }

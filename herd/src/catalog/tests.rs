@@ -3,8 +3,9 @@
 use super::facts::{FactKind, NO_FACT, NewFact};
 use super::packed::Packed;
 use super::*;
-use crate::change::{Change, TagKind, TagState};
+use crate::change::{Change, Outcome, Received, RejectedPayload, TagKind, TagState};
 use crate::clock::WallTime;
+use crate::payload::Rejection;
 use crate::testing::TestBarn;
 use std::ops::ControlFlow;
 
@@ -15,6 +16,11 @@ type Part = (&'static str, fn(&mut Catalog), usize);
 
 fn empty() -> Catalog {
     Catalog::empty(StoreId([7; 16]))
+}
+
+/// Asserts that a growth is that of one entry of this size or of some more, for which a list keeps room.
+fn assert_whole(grown: usize, entry: usize, of: &str) {
+    assert!((entry..=8 * entry).contains(&grown) && grown.is_multiple_of(entry), "{of}: {grown} bytes");
 }
 
 /// Catches a map that grows without being counted, or that is counted as something else.
@@ -66,12 +72,23 @@ fn entries_of_maps_are_counted_to_the_byte() {
         of_quarters(3) - of_quarters(1),
         2 * (size_of::<(i64, u32)>() + size_of::<ReadCounts>() + reads::NODE_BYTES)
     );
+    let mut rejected = read.clone();
+    rejected.outcome = Outcome::Rejected(RejectedPayload { reason: Rejection::Empty, event_id: None });
+    let of_read = |read: &Received| grown(&|catalog| catalog.reads.receive(Sequence(1), read));
+    assert_whole(of_read(&rejected) - of_read(&read), 24, "rejections");
+    let snapshot = TestBarn::default().snapshot();
+    let void = |catalog: &mut Catalog| {
+        for missing in [97, 98, 99] {
+            catalog.reads.void(&snapshot, Sequence(missing)).unwrap();
+        }
+    };
+    assert_eq!(grown(&void), map(3));
     let late = |of: u64| {
         let new = NewFact { by: Sequence(9), of: Sequence(of), at: WEIGHING.at, kind: FactKind::Exported };
         grown(&move |catalog| assert_eq!(catalog.facts.add(0, new, NO_FACT), 1))
     };
     assert_eq!(late(7) - late(9), map(1));
-    assert!(late(9) > 64 * 24, "room for some facts, and the times of their block");
+    assert_whole(late(9) - 64 * 24, size_of::<(i64, i64)>(), "room for some facts, and the times of their block");
 }
 
 /// Catches a part that is left out of the sum, or taken from it.
@@ -112,4 +129,44 @@ fn each_part_is_counted() {
     let before = catalog.bytes();
     catalog.corrections = Vec::with_capacity(9);
     assert_eq!(catalog.bytes() - before, 9 * size_of::<(Sequence, i64)>());
+}
+
+/// Returns the catalog of a barn.
+fn built(barn: &TestBarn) -> Catalog {
+    Catalog::build(&barn.reader(), &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+/// Catches figures of lots and pens that are kept without being counted.
+#[test]
+fn the_figures_of_lots_and_of_the_pens_in_them_are_counted() {
+    let (figures, other, place) = (size_of::<LotFigures>(), size_of::<(Option<Text>, u64)>(), size_of::<usize>());
+    let (mut pens, mut export_lots) = (TestBarn::default(), TestBarn::default());
+    for n in 1..=8 {
+        pens.record(&format!("event:hxbind{n}|lid:{n}|lot:L1|pen:P{n}|lf:A{n}"));
+        export_lots.record(&format!("hxe:OUT{n}:B{n}:"));
+    }
+    let (pens, export_lots) = (built(&pens), built(&export_lots));
+    assert_eq!((pens.lots().len(), export_lots.export_lots().len()), (1, 8));
+    // One lot with eight pens, and no lot; eight lots, and no lot.
+    let bytes = pens.lot_sums.bytes() - 2 * figures;
+    assert!((8 * other + 2 * place..=16 * other).contains(&bytes), "{bytes} bytes");
+    let bytes = export_lots.export_lot_sums.bytes() - 9 * figures;
+    assert!((9 * place..=18 * place).contains(&bytes), "{bytes} bytes");
+}
+
+/// Catches orders, and notes of what has changed in them, that are kept without being counted.
+#[test]
+fn orders_are_counted_with_the_places_that_wait_to_be_merged() {
+    let mut barn = TestBarn::default();
+    for n in 1..=20 {
+        barn.record(&format!("event:hxbchi{n}|lid:{n}|lf:A{n}|weight:200"));
+    }
+    let mut catalog = built(&barn);
+    let before = catalog.orders.bytes();
+    assert!((14 * 20 * 4..=14 * 40 * 4).contains(&before), "{before} bytes");
+    barn.record("event:hxbchi21|lid:1|weight:201");
+    catalog.follow(&barn.snapshot()).unwrap();
+    let noted = catalog.orders.bytes().saturating_sub(before);
+    // By weight and by the last event, at least.
+    assert!((2 * 4..=14 * 8 * 4).contains(&noted), "{noted} bytes");
 }

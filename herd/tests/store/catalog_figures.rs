@@ -354,3 +354,24 @@ fn a_day_has_what_came_left_and_was_weighed() {
     let last = figures(11);
     assert_eq!((last.head_in, last.head_out, last.groups_out), (1, 1, vec![group("OUT2")]));
 }
+
+/// Catches a tag of a few digits that is shown with zeros in front, and taken for an identity.
+#[test]
+fn a_tag_of_digits_is_an_identity_only_if_it_has_fifteen() {
+    let mut world = World::new();
+    let animal = AnimalId(world.keeps("event:hxbind1|lid:1|lot:L1|visual_id:47|lf:4433"));
+    let found = built(&world).animal(animal).unwrap();
+    let shown = (found.visual_id.as_deref(), found.lf.as_deref(), found.lf_is_identity);
+    assert_eq!(shown, (Some("47"), Some("4433"), false));
+}
+
+/// Catches a count of doubtful times that asks for the first sighting alone.
+#[test]
+fn a_head_whose_last_event_alone_has_a_doubtful_time_is_counted() {
+    let mut world = World::new();
+    world.keeps("event:hxbind1|lid:1|lot:L1|weight:200");
+    assert_eq!(built(&world).counts().doubtful_time, 0);
+    world.now.synchronized = false;
+    world.keeps("event:hxbchi1|lid:1|weight:201");
+    assert_eq!(built(&world).counts().doubtful_time, 1);
+}

@@ -8,7 +8,7 @@ use herd::catalog::{
     AnimalFilter, Catalog, CatalogError, CatalogProgress, Cursor, DayEvent, Match, PageStart, Show, Sort, SortColumn,
     TagFilter,
 };
-use herd::change::{AnimalId, Correction, TagKind, TagState};
+use herd::change::{AnimalId, Correction, TagKind, TagState, WeighingTime};
 use herd::position::Sequence;
 use herd::query::PageLimit;
 use std::ops::ControlFlow;
@@ -31,11 +31,18 @@ fn a_text_is_found_in_each_of_its_meanings() {
         ("v 1", vec![(2, vec![Match::VisualTag])]),
         ("tag3", vec![(4, vec![tag(TagKind::Lf, TagState::Current, "TAG3", true)])]),
         ("0005", vec![(11, vec![tag(TagKind::Lf, TagState::Current, "982000000000005", false)])]),
+        ("00-05", vec![(11, vec![tag(TagKind::Lf, TagState::Current, "982000000000005", false)])]),
+        ("00 05", vec![(11, vec![tag(TagKind::Lf, TagState::Current, "982000000000005", false)])]),
         ("005", vec![]),
         ("982000000000005", vec![(11, vec![tag(TagKind::Lf, TagState::Current, "982000000000005", true)])]),
         (
             "E28011606000020443100001",
             vec![(2, vec![tag(TagKind::Epc, TagState::Current, "E28011606000020443100001", true)])],
+        ),
+        ("3100001", vec![(2, vec![tag(TagKind::Epc, TagState::Current, "E28011606000020443100001", false)])]),
+        (
+            "11606000020443100001",
+            vec![(2, vec![tag(TagKind::Epc, TagState::Current, "E28011606000020443100001", false)])],
         ),
         ("strange", vec![(2, vec![tag(TagKind::Epc, TagState::Unconfirmed, "STRANGE", true)])]),
         ("range", vec![(2, vec![tag(TagKind::Epc, TagState::Unconfirmed, "STRANGE", false)])]),
@@ -167,4 +174,76 @@ fn a_building_tells_its_progress_and_can_be_ended() {
     let other = World::new();
     let refused = catalog.catch_up(&other.store.reader(), &mut |_| ControlFlow::Continue(()));
     assert!(matches!(refused, Err(CatalogError::OtherHistory)), "{refused:?}");
+}
+
+/// Catches a long tag that is found by no end, or by its whole text as an end, and a long visual tag that is not found.
+#[test]
+fn long_tags_are_found_by_their_end_and_as_a_whole() {
+    let mut world = World::new();
+    world.keeps("event:hxbind1|lid:1|visual_id:a visual tag that is long|lf:NORTHFARMTAG0007");
+    let (catalog, snapshot) = (built(&world), world.store.reader().snapshot().unwrap());
+    let lf = |is_whole| {
+        let (kind, state, tag) = (TagKind::Lf, TagState::Current, "NORTHFARMTAG0007".into());
+        vec![Match::Tag { kind, state, tag, is_whole }]
+    };
+    for (text, expected) in
+        [("G0007", lf(false)), ("NORTHFARMTAG0007", lf(true)), ("a visual tag that is long", vec![Match::VisualTag])]
+    {
+        let found = catalog.search(&snapshot, text).unwrap().animals.into_iter().map(|found| found.matches);
+        assert_eq!(found.collect::<Vec<_>>(), [expected], "{text}");
+    }
+}
+
+/// Catches a link to an empty page before the first animal or behind the last one.
+#[test]
+fn pages_at_the_ends_of_a_list_link_to_nothing_beyond_them() {
+    let catalog = built(&yard());
+    let links = |start, entries| {
+        let limit = PageLimit::new(entries).unwrap();
+        let page = catalog.page(&AnimalFilter::default(), Sort::default(), start, limit);
+        (page.previous.and_then(Cursor::number), page.next.and_then(Cursor::number))
+    };
+    assert_eq!(links(PageStart::First, 5), (None, None));
+    assert_eq!(links(PageStart::First, 2), (None, Some(3)));
+    assert_eq!(links(PageStart::Last, 2), (Some(10), None));
+}
+
+/// Catches a next page that skips animals, because the one at its cursor has another weight since.
+#[test]
+fn a_cursor_keeps_its_place_when_its_animal_changes() {
+    let mut world = World::new();
+    let first = AnimalId(world.keeps("event:hxbchi1|lid:1|lf:A|weight:200"));
+    let second = AnimalId(world.keeps("event:hxbchi2|lid:2|lf:B|weight:300"));
+    world.keeps("event:hxbchi3|lid:3|lf:C|weight:400");
+    let mut catalog = built(&world);
+    let one = PageLimit::new(1).unwrap();
+    let page = |catalog: &Catalog, sort, start| catalog.page(&AnimalFilter::default(), sort, start, one);
+    let by_weight = Sort { column: SortColumn::Weight, descending: false };
+    let next = page(&catalog, by_weight, PageStart::First).next.unwrap();
+    assert_eq!(next.number(), None);
+    world.corrects(Correction::Weigh { animal: first, weight_g: 350_000, when: WeighingTime::Now });
+    catalog.follow(&world.store.reader().snapshot().unwrap()).unwrap();
+    let after: Vec<_> = page(&catalog, by_weight, PageStart::After(next)).animals;
+    assert_eq!(after.iter().map(|animal| animal.id).collect::<Vec<_>>(), [second]);
+    let by_id = page(&catalog, Sort::default(), PageStart::First).next.unwrap();
+    assert_eq!(by_id.number(), Some(first.0), "which needs no value");
+}
+
+/// Catches a list by weight that is empty, because the animal of its cursor is gone.
+#[test]
+fn a_cursor_without_value_whose_animal_is_gone_stands_at_the_start() {
+    let catalog = built(&yard());
+    let sort = Sort { column: SortColumn::Weight, descending: true };
+    let start = PageStart::After("7".parse().unwrap());
+    let page = catalog.page(&AnimalFilter::default(), sort, start, PageLimit::default());
+    assert_eq!(page.animals.iter().map(|animal| animal.id.0).collect::<Vec<_>>(), [4, 2, 11, 10, 3]);
+}
+
+/// Catches a list by LF tag in which other tags stand before the identities, or in no order.
+#[test]
+fn other_tags_come_after_identities_in_their_own_order() {
+    let mut world = World::new();
+    let ids = ["AB1", "12X", "982000000000001"].map(|tag| AnimalId(world.keeps(&format!("hxb:L1:{tag}:"))));
+    let sort = Sort { column: SortColumn::Eid, descending: false };
+    assert_eq!(built(&world).ids(&AnimalFilter::default(), sort).ids, [ids[2], ids[1], ids[0]]);
 }
