@@ -88,7 +88,8 @@ fn case_3_a_reboot_ends_the_window_and_a_restart_of_the_process_does_not() {
     drop(store);
     let mut reopened = crate::world::open_source(&disk, herd::decide::Rules::default(), now.in_boot(2));
     let repeat = herd::store::Incoming { raw: CASE_1.into(), origin: crate::world::origin("radio1", "main"), at: now };
-    assert!(matches!(reopened.append(&[repeat]).unwrap()[..], [Receipt::Duplicate { .. }]));
+    let receipts = reopened.append(&[repeat]).unwrap();
+    assert_eq!(receipts, [Receipt::Duplicate { of: herd::position::Sequence(3) }], "of the one in the same boot");
 }
 
 #[test]

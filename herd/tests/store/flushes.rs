@@ -13,7 +13,8 @@ use herd::digest::{RowHasher, RowSum};
 use herd::fold::{NoRows, StagedRows, fold};
 use herd::position::Sequence;
 use herd::store::{
-    Background, Incoming, MemoryDisk, Snapshot, Store, TABLES_FILE, TablesVerdict, verify_disk, verify_reader,
+    Background, Incoming, MemoryDisk, Snapshot, Store, StoreError, TABLES_FILE, TablesVerdict, verify_disk,
+    verify_reader,
 };
 use herd::tables::{Key, Table};
 use proptest::collection::vec;
@@ -237,4 +238,24 @@ fn the_writer_waits_for_a_flush_that_hangs_once_two_generations_are_full() {
     let head = writer.join().unwrap();
     assert_eq!(head.folded, Sequence(1_001));
     assert_eq!(reader.head(), head);
+}
+
+/// Catches decoded rows that stay in memory for as long as payloads come. A row that left it is read from the file.
+#[test]
+fn a_writer_keeps_decoded_rows_up_to_their_bound() {
+    let disk = MemoryDisk::default().uncached();
+    let start = RawReading { received_at_us: BEGAN_US, synchronized: true, since_boot_ms: 1_000 };
+    let mut store = open_source(&disk, Rules::default(), start.in_boot(1));
+    let scans = check_ins(0, 8_000);
+    for group in scans.chunks(500) {
+        store.append(group).unwrap();
+    }
+    for _ in 0..3 {
+        store.step_flush().unwrap();
+    }
+    assert!(disk.fail_reads(TABLES_FILE));
+    let mut again = scans[0].clone();
+    again.at.since_boot_ms += 120_000;
+    let read = store.append(&[again]);
+    assert!(matches!(read, Err(StoreError::Rows(_))), "{read:?}");
 }

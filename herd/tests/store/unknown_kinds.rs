@@ -8,7 +8,7 @@ use crate::world::{STORE, World, all_changes, everything};
 use herd::change::{Change, ChangeError, EpochStart, Suppressed};
 use herd::decide::Rules;
 use herd::position::{Epoch, Sequence, StoreId};
-use herd::store::{Changes, MemoryDisk, Store, StoreError};
+use herd::store::{Changes, MemoryDisk, Store, StoreError, TablesVerdict, verify_disk};
 
 const LATER: &[u8] = b"\x63\x01what only a later program can read";
 const WHY: ChangeError = ChangeError::Unknown { kind: 99, version: 1 };
@@ -126,4 +126,15 @@ fn an_epoch_with_a_lower_number_begins_nothing_however_often_the_log_is_opened()
     assert_eq!(before, [0, 1, 3, 3, 3, 3, 4]);
     drop(replica);
     assert_eq!(epochs(&Store::open_replica(&disk, STORE).unwrap()), before);
+}
+
+/// Catches a digest of other changes beside tables that end within a run. The next start would fold the whole log again.
+#[test]
+fn tables_that_end_within_a_run_have_the_digest_of_their_last_change() {
+    let disk = MemoryDisk::default();
+    let mut replica = replica_of(&disk, &log());
+    replica.settle().unwrap();
+    drop(replica);
+    let tables = verify_disk(&disk, &mut |_| {}).unwrap().tables;
+    assert!(matches!(tables, TablesVerdict::Equal { folded: Sequence(3), .. }), "{tables:?}");
 }

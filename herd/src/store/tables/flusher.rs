@@ -377,4 +377,16 @@ mod tests {
             assert_eq!(writer.tables.file().state().unwrap().unwrap().tables.folded, Sequence(8));
         }
     }
+
+    /// Catches a view of a reader that counts as open after its end, so that all versions of each row stay in memory.
+    #[test]
+    fn a_view_that_was_dropped_keeps_no_versions() {
+        let mut writer = writer_on(&MemoryDisk::default().with_flushes(1 << 20, Background::Steps));
+        drop(writer.tables.view());
+        for folded in 8..=10 {
+            assert!(!is_frozen_after(&mut writer, folded, 100));
+        }
+        // The newest one, and the one before it.
+        assert_eq!(writer.tables.lock().current.bytes(), 2 * 212);
+    }
 }

@@ -10,10 +10,13 @@ use crate::fold::{FOLD_VERSION, KeyRange, RowsError};
 use crate::position::StoreId;
 use crate::store::tables::{StoredState, TablesFile, TablesState};
 use crate::tables::{Table, number_key};
+use std::time::{Duration, Instant};
 
 const STORE: StoreId = StoreId([7; 16]);
 /// Number of an animal that does not exist.
 const PLANTED: u64 = 77;
+/// Time after which a failure counts as unheard of.
+const FAILURE_LIMIT: Duration = Duration::from_secs(60);
 
 fn opened(disk: &MemoryDisk) -> Store {
     Store::open_source(disk, Rules::default(), ClockReading { boot: 1, ..ClockReading::default() }, || STORE).unwrap()
@@ -187,4 +190,30 @@ fn tables_whose_state_cannot_be_read_are_folded_again() {
     drop(database);
     let store = opened(&disk);
     assert_eq!((store.head(), has_planted_row(&store)), (head, false));
+}
+
+/// Catches a fold that ended on a row that it cannot decode, and of which the next change is the first to tell.
+#[test]
+fn a_fold_that_ended_on_a_damaged_row_is_heard_of_without_a_next_change() {
+    let mut source = opened(&MemoryDisk::default());
+    let disk = MemoryDisk::default().with_flushes(20_000, Background::Threads).with_unfolded(200);
+    let follow = |source: &Store| {
+        let mut copy = Store::open_replica(&disk, STORE).unwrap();
+        copy.apply(source.reader().run_after(copy.head().position, 10, 1 << 20).unwrap()).unwrap();
+        copy
+    };
+    source.append(&[incoming("hxb:L1:A:U1")]).unwrap();
+    follow(&source).settle().unwrap();
+    damage(&disk, 2);
+    source.append(&[incoming("hxb:L2:A:U1")]).unwrap();
+    let mut copy = follow(&source);
+    let limit = Instant::now() + FAILURE_LIMIT;
+    let error = loop {
+        match copy.check() {
+            Ok(()) => assert!(Instant::now() < limit, "nobody hears of the failure"),
+            Err(error) => break error,
+        }
+        std::thread::yield_now();
+    };
+    assert!(matches!(error, StoreError::Rows(RowsError::Damaged { table: "animals", .. })), "{error:?}");
 }

@@ -4,11 +4,13 @@
 //! takes down what it does not concern.
 
 use super::super::*;
+use crate::catalog::Catalog;
 use crate::change::{Change, Correction, Origin};
 use crate::clock::{ClockReading, RawReading};
 use crate::decide::{CorrectionError, CorrectionRequest};
 use crate::position::StoreId;
 use redb::{ReadableDatabase, TableDefinition};
+use std::ops::ControlFlow;
 
 const CHANGES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("changes");
 const STORE: StoreId = StoreId([7; 16]);
@@ -201,4 +203,15 @@ fn a_barn_that_remembers_a_change_of_a_damaged_row_starts() {
         let opened = Store::open_source_after(&damaged(alter), Some(&expected), Rules::default(), clock, || STORE);
         assert_eq!(opened.unwrap().head().position.sequence, HEAD, "{what}");
     }
+}
+
+/// Catches a catalog that ends at a damaged row, goes on without a word, or reads it without end.
+#[test]
+fn a_catalog_leaves_the_changes_of_a_damaged_row_out_and_counts_them() {
+    let store = opened(&damaged(|row| *row.last_mut().unwrap() ^= 1)).unwrap();
+    let mut steps = 0..9;
+    let mut watch = |_| if steps.next().is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+    let catalog = Catalog::build(&store.reader(), &mut watch).unwrap();
+    assert_eq!((catalog.as_of(), catalog.unread()), (HEAD, 10));
+    assert_eq!((catalog.counts().all, catalog.read_total(&(i64::MIN..i64::MAX)).received), (40, 30));
 }

@@ -45,9 +45,12 @@ fn a_damaged_row_gets_its_changes_back_and_the_store_is_whole() {
         let (what, disk) = (damage.0, damaged_by(damage));
         let mut store = read_through(&disk);
         assert_eq!(store.reader().damaged_rows(), [DAMAGED], "{what}");
+        assert!(store.reader().change(DAMAGED.first).is_err(), "{what}");
         assert_eq!(store.mend(&changes_of(DAMAGED)).unwrap(), mended(DAMAGED), "{what}");
-        assert_eq!(store.reader().damaged_rows(), [], "{what}");
         let expected = changes_of(DAMAGED);
+        let read = store.reader().change(DAMAGED.first).unwrap();
+        assert_eq!(read.as_deref(), expected.changes.get(0), "{what}: no reader keeps the damaged row");
+        assert_eq!(store.reader().damaged_rows(), [], "{what}");
         assert_eq!(
             store.reader().run_after(expected.after, expected.changes.len(), 1 << 20).unwrap(),
             expected,
@@ -99,13 +102,17 @@ fn of_two_damaged_rows_the_later_one_proves_the_earlier_one_once_it_is_mended() 
     assert!(verify_reader(&store.reader(), &mut |_| {}).is_ok());
 }
 
-/// Catches a failed write after which the row is neither damaged nor mended.
+/// Catches a failed write after which the row is neither damaged nor mended, and one that is taken for a refusal.
 #[test]
 fn a_disk_that_fails_meanwhile_leaves_the_row_as_it_was() {
     let disk = damaged_by(damages()[0]);
     let mut store = read_through(&disk);
     disk.fail_after(LOG_FILE, 1);
-    assert!(matches!(store.mend(&changes_of(DAMAGED)), Err(StoreError::Storage { .. })));
+    let damaged = StoreError::DamagedLog { row: DAMAGED, why: "it is damaged" };
+    assert!(store.has_refused(&damaged));
+    let failed = store.mend(&changes_of(DAMAGED)).unwrap_err();
+    assert!(matches!(failed, StoreError::Storage { .. }), "{failed:?}");
+    assert!(!store.has_refused(&failed) && !store.has_refused(&damaged), "this writer writes no more");
     assert!(matches!(store.mend(&changes_of(DAMAGED)), Err(StoreError::Interrupted)));
     drop(store);
     let disk = disk.after_power_cut();

@@ -160,3 +160,15 @@ fn a_large_fold_of_a_damaged_log_names_the_row() {
     let Err(StoreError::DamagedLog { row, .. }) = opened else { panic!("{opened:?}") };
     assert!((row.first.0..=row.last.0).contains(&6_500), "{row:?}");
 }
+
+/// Catches an idle fold that outlives its store and keeps the tables locked.
+#[test]
+fn a_replica_that_was_dropped_without_settling_opens_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = with_ten_payloads(&directory.path().join("source"));
+    let disk = Directory::new(directory.path().join("replica")).unwrap();
+    let mut replica = Store::open_replica(&disk, ID).unwrap();
+    replica.apply(source.reader().run_after(replica.head().position, 100, 1 << 20).unwrap()).unwrap();
+    drop(replica);
+    assert_eq!(Store::open_replica(&disk, ID).unwrap().head(), source.head());
+}
