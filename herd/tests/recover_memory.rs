@@ -4,7 +4,7 @@
 
 use herd::digest::chain_start;
 use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
-use herd::recover::{MAX_RECOVER_BYTES, Places, find_log};
+use herd::recover::{MAX_RECOVER_BYTES, Places, RecoverProgress, find_log};
 use herd::store::{Changes, Directory};
 
 /// Number of pieces of a history that are known at once.
@@ -64,7 +64,8 @@ fn status_bytes(field: &str) -> u64 {
     line.trim_start_matches(':').split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1_024
 }
 
-/// Catches a recovery that takes as much memory as the log has rows, on a Pi with little of it.
+/// Catches a recovery that takes as much memory as the log has rows, on a Pi with little of it, and one that writes the whole
+/// log in one commit.
 #[test]
 fn a_log_at_the_limit_of_pieces_is_recovered_in_bounded_memory() {
     let missing = MAX_PIECES / 4 * 3;
@@ -83,6 +84,13 @@ fn a_log_at_the_limit_of_pieces_is_recovered_in_bounded_memory() {
     let searched = status_bytes("VmHWM").saturating_sub(before);
     println!("searching took {} KiB", searched / 1_024);
     assert!(searched <= MAX_RECOVER_BYTES, "{searched}");
-    assert_eq!(found.write(&disk, &mut |_| {}).unwrap().sequence, Sequence(missing - 1));
+    let mut committed = Vec::new();
+    let mut note = |progress| {
+        if let RecoverProgress::Writing { done, .. } = progress {
+            committed.push(done);
+        }
+    };
+    assert_eq!(found.write(&disk, &mut note).unwrap().sequence, Sequence(missing - 1));
+    assert_eq!(committed, [40_000, 80_000, 120_000, 160_000, missing - 1]);
     println!("with writing {} KiB", status_bytes("VmHWM").saturating_sub(before) / 1_024);
 }

@@ -145,7 +145,7 @@ fn the_length_of_a_blob_is_known_once_its_header_is_there() {
 /// Catches a full page that its own reader refuses.
 #[test]
 fn a_full_page_is_within_the_limit_of_a_blob() {
-    assert_eq!((MAX_PAGE_BYTES, MAX_PAGE_CHANGES), (4_194_304, 10_000));
+    assert_eq!((MAX_PAGE_BYTES, MAX_PAGE_CHANGES, MAX_BLOB_BYTES), (4_194_304, 10_000, 4_309_840));
     let change = vec![b'x'; MAX_PAGE_BYTES / MAX_PAGE_CHANGES];
     let changes: Changes = std::iter::repeat_n(change.as_slice(), MAX_PAGE_CHANGES).collect();
     let blob = to_blob(&Page { changes, ..page() });

@@ -42,7 +42,9 @@ fn a_change_that_may_be_a_payload_of_a_later_program_is_refused() {
         let readmitted = store.readmit(&crate::store::ChangeRun::following(after, changes), &acceptance());
         match readmitted {
             Ok(done) => assert_eq!((done.not_repeated_count, is_refused), (1, false)),
-            Err(crate::store::StoreError::UnknownLost { .. }) => assert!(is_refused),
+            Err(error @ crate::store::StoreError::UnknownLost { .. }) => {
+                assert!(is_refused && store.has_refused(&error), "the store takes the next request");
+            }
             Err(other) => panic!("{other}"),
         }
     }

@@ -40,17 +40,21 @@ fn a_flood_of_signs_in_a_damaged_row_refuses_nothing() {
 }
 
 /// Catches the bytes of a payload that are taken for a row, because the first block of a long row is lost, and with it the
-/// announcement.
+/// announcement. A payload has up to 4 KiB.
 #[test]
 fn a_row_in_a_payload_is_none_although_nothing_announces_the_row_around_it() {
-    let forged = Branch::new("forged", 9, 10);
-    let branch = Branch::new("a", 40, 40).lengthen(12).with_change(15, &forged.row(10, 10));
-    let mut leaf = branch.leaf(10, 20);
-    assert!(leaf.len() > PAGE);
-    leaf[..PAGE].fill(0);
-    let disk = disk_with(&log_of(&[branch.leaf(1, 9), leaf, branch.leaf(21, 30), branch.leaf(31, 40)]));
-    let places = Places { own: Some(&disk), remembered: Some(branch.position(40, 1)), ..Places::default() };
-    let found = find_log(places, &mut |_| {}).unwrap();
-    let firsts: Vec<_> = found.pieces.iter().map(|piece| piece.first).collect();
-    assert_eq!((found.end().sequence, firsts), (Sequence(9), vec![1, 21, 31]));
+    let short = Branch::new("forged", 9, 10);
+    let long = short.clone().with_change(10, &[b'x'; 3_800]);
+    for forged in [short, long].map(|forged| forged.row(10, 10)) {
+        let branch = Branch::new("a", 40, 40).lengthen(12).with_change(15, &forged);
+        let mut leaf = branch.leaf(10, 20);
+        assert!(leaf.len() > PAGE);
+        leaf[..PAGE].fill(0);
+        let disk = disk_with(&log_of(&[branch.leaf(1, 9), leaf, branch.leaf(21, 30), branch.leaf(31, 40)]));
+        let places = Places { own: Some(&disk), remembered: Some(branch.position(40, 1)), ..Places::default() };
+        let found = find_log(places, &mut |_| {}).unwrap();
+        let firsts: Vec<_> = found.pieces.iter().map(|piece| piece.first).collect();
+        let expected = (Sequence(9), vec![1, 21, 31]);
+        assert_eq!((found.end().sequence, firsts), expected, "a row of {} bytes", forged.len());
+    }
 }
