@@ -42,7 +42,7 @@ pub enum AskError {
     Late {
         /// The socket.
         path: PathBuf,
-        /// What was awaited, and for how long.
+        /// The thing that was awaited, and for how long.
         reason: String,
     },
     /// The response cannot be read.
