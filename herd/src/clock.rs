@@ -79,6 +79,12 @@ impl WallTime {
         if other.at_us > self.at_us { other } else { self }
     }
 
+    /// Returns `true` unless the wall clock had never been set.
+    #[must_use]
+    pub const fn is_set(self) -> bool {
+        self.at_us >= EARLIEST_US
+    }
+
     /// Formats the time as [`iso_utc_if_set`] does.
     #[must_use]
     pub fn iso_utc(self) -> Option<String> {

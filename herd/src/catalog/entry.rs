@@ -14,7 +14,7 @@ use super::labels::NO_LABEL;
 use super::packed::{OtherTag, Packed};
 use super::{BatchLabel, Catalog, CatalogError, Weighing};
 use crate::change::{AnimalId, AnimalStatus, BatchId, Change, Outcome, TagKind, TagState};
-use crate::clock::{EARLIEST_US, WallTime};
+use crate::clock::WallTime;
 use crate::fold::Rows;
 use crate::payload::{EventKind, SourceType, Tag};
 use crate::position::Sequence;
@@ -99,6 +99,8 @@ impl Catalog {
         marks.set_if(Marks::NO_EPC, !epc.is_present());
         marks.set_if(Marks::NO_IDENTITY, !lf.is_identity());
         marks.set_if(Marks::NOT_WEIGHED, state.weight_g.is_none());
+        // A time by a clock that had never been set is unknown. It stays marked as doubtful.
+        let known = |at: Option<WallTime>| at.filter(|at| at.is_set()).map_or(NO_TIME, |at| at.at_us);
         Ok(Entry {
             marks,
             pens: self.pens.intern(traits.pen.as_deref()),
@@ -106,8 +108,8 @@ impl Catalog {
             export_lots: state.export_batch.map_or(Ok(NO_LABEL), |batch| self.batch_number(snapshot, batch))?,
             funders: self.funders.intern(traits.funder.as_deref()),
             sexes: self.sexes.intern(traits.sex.as_deref()),
-            inducted: inducted.map_or(NO_TIME, |at| at.at_us),
-            exported: exported.map_or(NO_TIME, |at| at.at_us),
+            inducted: known(inducted),
+            exported: known(exported),
             seen: state.last_seen.at_us,
             grams: state.weight_g.unwrap_or(NO_WEIGHT),
             gains: gain.map_or(NO_GAIN, |(gain, _)| gain),
@@ -219,7 +221,7 @@ fn inducted(snapshot: &Snapshot, id: AnimalId, row: &Animal) -> Result<Option<Wa
 
 /// Returns the daily gain in grams, and whether a clock was not synchronized.
 fn daily_gain(weighings: &[Weighing]) -> Option<(i32, bool)> {
-    let known: Vec<_> = weighings.iter().filter(|weighing| weighing.at.at_us >= EARLIEST_US).collect();
+    let known: Vec<_> = weighings.iter().filter(|weighing| weighing.at.is_set()).collect();
     let start_us = known.first()?.at.at_us;
     let seconds = |weighing: &Weighing| i128::from(weighing.at.at_us.saturating_sub(start_us) / SECOND_US);
     if seconds(known.last()?) < i128::from(DAY_S) {
@@ -250,6 +252,7 @@ fn has_odd_weight(weighings: &[Weighing]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::EARLIEST_US;
 
     const DAY_US: i64 = DAY_S * SECOND_US;
 

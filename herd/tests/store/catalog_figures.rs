@@ -9,7 +9,7 @@ use herd::catalog::{
     AnimalFilter, Catalog, CatalogAnimal, DayEvent, DayFilter, HeadCounts, HeadFigures, HeadGroup, LotFigures, Sort,
 };
 use herd::change::{AnimalId, AnimalStatus, Correction, WeighingTime};
-use herd::clock::WallTime;
+use herd::clock::{RawReading, WallTime};
 use herd::position::Sequence;
 use std::ops::{ControlFlow, Range};
 
@@ -276,6 +276,31 @@ fn lots_and_pens_have_their_figures() {
         ("L1 L2 L3".to_owned(), "P1".to_owned())
     );
     assert_eq!(catalog.lot_names(2).join(" "), "L1 L2");
+}
+
+/// Catches days on feed that one head of 1970 makes decades longer.
+#[test]
+fn head_of_a_clock_that_was_never_set_moves_no_time_of_its_lot() {
+    let mut world = World::new();
+    world.keeps("hxb:L1:A:U1");
+    world.wait(2 * DAY_MS);
+    world.keeps("hxb:L1:B:U2");
+    let known = world.now;
+    world.now = RawReading { received_at_us: 5, synchronized: false, ..known };
+    let came = world.keeps("hxb:L1:C:U3");
+    let left = world.keeps("hxe:OUT:D:U4");
+    world.now = known;
+    world.keeps("hxe:OUT:E:U5");
+    let catalog = built(&world);
+    let at = |number| day(number, true).map(|at| at.at_us);
+    let lot = catalog.lot("L1").unwrap().figures;
+    assert_eq!((lot.head, lot.inducted), (3, 2));
+    assert_eq!((lot.first_in_us, lot.mean_in_us, lot.last_in_us), (at(0), at(1), at(2)));
+    let out = catalog.export_lot("OUT").unwrap().figures;
+    assert_eq!((out.head, out.first_out_us, out.last_out_us), (2, at(2), at(2)));
+    let [came, left] = [came, left].map(|id| catalog.animal(AnimalId(id)).unwrap());
+    assert_eq!((came.inducted, left.exported), (None, None));
+    assert_eq!(catalog.counts().doubtful_time, 1, "its time is still doubtful");
 }
 
 /// Catches figures that are kept although what they say has changed, and a lot that is offered after its last head has left.
