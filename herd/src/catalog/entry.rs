@@ -18,8 +18,8 @@ use crate::clock::WallTime;
 use crate::fold::Rows;
 use crate::payload::{EventKind, SourceType, Tag};
 use crate::position::Sequence;
-use crate::query::{MAX_PAGE_ENTRIES, PageLimit, QueryError};
-use crate::store::{Snapshot, StoreError};
+use crate::query::{MAX_PAGE_ENTRIES, PageLimit, QueryError, readable};
+use crate::store::Snapshot;
 use crate::tables::{Animal, Batch, number_key};
 
 const SECOND_US: i64 = 1_000_000;
@@ -36,14 +36,6 @@ struct StandingFacts {
     weighings: Vec<Weighing>,
     /// Time of the last export.
     exported: Option<WallTime>,
-}
-
-/// Leaves out what cannot be read because the log is damaged. The pages of the other animals must work.
-fn readable<T>(found: Result<Option<T>, QueryError>) -> Result<Option<T>, QueryError> {
-    match found {
-        Err(QueryError::Store(StoreError::DamagedLog { .. })) => Ok(None),
-        found => found,
-    }
 }
 
 /// Returns the kind of the event that a change makes, if it makes one.

@@ -1,7 +1,7 @@
 //! View of an animal.
 
-use super::QueryError;
 use super::tag_view::{OtherTagView, TagView};
+use super::{QueryError, readable};
 use crate::change::{AnimalId, BatchId};
 use crate::clock::WallTime;
 use crate::fold::Rows;
@@ -60,7 +60,7 @@ pub struct AnimalView {
     pub export_batch: Option<BatchName>,
     /// Change that made it active again after an export.
     pub returned: Option<Sequence>,
-    /// First sighting, ISO 8601 in UTC; `None` if the barn's clock had never been set.
+    /// First sighting, ISO 8601 in UTC; `None` if the barn's clock had never been set, or if its change cannot be read.
     pub first_seen: Option<String>,
     /// Latest sighting, as `first_seen`.
     pub last_seen: Option<String>,
@@ -110,7 +110,7 @@ impl Snapshot {
         animal: Animal,
         names: &mut BatchNames,
     ) -> Result<AnimalView, QueryError> {
-        let first_seen = self.happened_at(self.first_change(id, &animal)?)?;
+        let first_seen = readable(self.happened_at(self.first_change(id, &animal)?))?;
         let tags = OtherTags::of(&animal);
         let [lf, epc] = [TagKind::Lf, TagKind::Epc].map(|kind| animal.worn(kind).map(|tag| TagView::new(kind, tag)));
         let Animal { last, state: animal, .. } = animal;

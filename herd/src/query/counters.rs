@@ -6,7 +6,7 @@
 //! counts as heard.
 
 use super::page::cut;
-use super::{Page, PageLimit, QueryError};
+use super::{Page, PageLimit, QueryError, readable};
 use crate::clock::WallTime;
 use crate::fold::{KeyRange, Rows, RowsError, decode};
 use crate::position::Sequence;
@@ -270,7 +270,7 @@ impl HeardReads<'_> {
         if let Some(read) = self.read.as_ref().filter(|read| read.sequence == sequence) {
             return Ok(read.clone());
         }
-        let at = self.snapshot.known_time(sequence, || self.snapshot.happened_at(sequence))?;
+        let at = self.snapshot.known_time(sequence, || readable(self.snapshot.happened_at(sequence)))?;
         let received_at = at.and_then(WallTime::iso_utc);
         let read = HeardRead { sequence, received_at, clock_synchronized: at.is_some_and(|at| at.synchronized) };
         Ok(self.read.insert(read).clone())

@@ -41,6 +41,14 @@ impl QueryError {
     }
 }
 
+/// Leaves out what cannot be read because a row of the log is damaged, so that the rest of an answer is shown.
+pub(crate) fn readable<T>(found: Result<Option<T>, QueryError>) -> Result<Option<T>, QueryError> {
+    match found {
+        Err(QueryError::Store(StoreError::DamagedLog { .. })) => Ok(None),
+        found => found,
+    }
+}
+
 impl From<RowsError> for QueryError {
     fn from(error: RowsError) -> Self {
         Self::Store(StoreError::Rows(error))

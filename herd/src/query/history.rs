@@ -11,7 +11,7 @@
 
 use super::animal_view::{BatchName, BatchNames};
 use super::event_view::{EventView, tag_use_name};
-use super::{CorrectionView, Page, PageLimit, QueryError};
+use super::{CorrectionView, Page, PageLimit, QueryError, readable};
 use crate::change::{AnimalId, Change, Corrected, Correction, Origin, Outcome, PlacedEvent, WeighingTime};
 use crate::clock::{ClockReading, WallTime};
 use crate::payload::Grams;
@@ -226,11 +226,6 @@ impl Walk<'_> {
 
     /// Returns the contents of a change, or `None` if it does not belong into a history.
     fn body(&mut self, sequence: Sequence, change: Change) -> Result<Option<StepBody>, QueryError> {
-        let correction = match &change {
-            Change::Corrected(corrected) => Some((**corrected).clone()),
-            Change::EraMove(step) => self.snapshot.corrected(step.order)?,
-            _ => None,
-        };
         // A move takes its event from one animal to another, and is in the history of both.
         let is_event = match &change {
             Change::EraMove(step) => match step.event() {
@@ -239,6 +234,13 @@ impl Walk<'_> {
             },
             Change::Corrected(corrected) => corrected.accepts().is_some(),
             _ => true,
+        };
+        let correction = match &change {
+            Change::Corrected(corrected) => Some((**corrected).clone()),
+            // An event is shown without the order that moved it, if that cannot be read.
+            Change::EraMove(step) if is_event => readable(self.snapshot.corrected(step.order))?,
+            Change::EraMove(step) => self.snapshot.corrected(step.order)?,
+            _ => None,
         };
         if !is_event {
             return Ok(correction.map(|corrected| StepBody::Correction(Box::new(corrected))));
@@ -342,7 +344,8 @@ impl Snapshot {
         if self.amendments(step.sequence)?.reweighed_by.is_some() {
             return Ok(None);
         }
-        Ok(self.weighed_at(step.sequence)?.map(|at| WeightView {
+        // As in a catalog, a weight of which nobody can say whether it counts is left out.
+        Ok(readable(self.weighed_at(step.sequence))?.map(|at| WeightView {
             sequence: step.sequence,
             received_at: at.iso_utc(),
             clock_synchronized: at.synchronized,
@@ -399,7 +402,7 @@ impl Snapshot {
         };
         let EventBody { of, received, origin, accepted, voided_by, correction } = *event;
         let batch = accepted.batch.map_or(Ok(None), |named| names.name(self, named.batch))?;
-        let text = self.received(of)?.map(|payload| String::from_utf8_lossy(payload.text()).into_owned());
+        let text = readable(self.received(of))?.map(|payload| String::from_utf8_lossy(payload.text()).into_owned());
         Ok(HistoryEntry::Event(Box::new(EventEntry {
             sequence,
             received_at: received.wall().iso_utc(),

@@ -11,6 +11,9 @@
 //! - **A cursor is readable text.** It consists of ids or sequences, so it can stand in a URL and needs no state on the
 //!   server. It is not a secret.
 //! - **One view serves JSON and HTML.** Keys that the original system had keep their names.
+//! - **A damaged row of the log hides what it holds, and no more.** A list leaves out its entries or says nothing about their
+//!   time, and a count says that it is a lower bound. Only the answer that is about a change of the row itself fails. The health
+//!   of the process names the row.
 //! - **Views contain no floats.** Weights and decibels are decimal text, so every reader sees the same digits.
 
 mod animal_view;
@@ -37,6 +40,7 @@ pub use change_view::{ChangeBody, ChangeView, KindName, LateEventView, Placement
 pub use correction_view::CorrectionView;
 pub use counters::{CounterCursor, CounterView, GapCursor, GapView, HeardRead};
 pub use error::QueryError;
+pub(crate) use error::readable;
 pub use event_view::EventView;
 pub use history::{CorrectionEntry, EventEntry, HistoryCursor, HistoryEntry, WeightView};
 pub use page::{DEFAULT_PAGE_ENTRIES, MAX_PAGE_ENTRIES, Page, PageLimit};

@@ -1,12 +1,12 @@
 //! Queries about payloads, which read the log.
 
 use super::page::cut;
-use super::{Page, PageLimit, PayloadStatus, PayloadView, QueryError};
+use super::{Page, PageLimit, PayloadStatus, PayloadView, QueryError, readable};
 use crate::change::{Change, LateEvent, Received};
 use crate::clock::WallTime;
 use crate::fold::{KeyRange, Rows};
 use crate::position::Sequence;
-use crate::store::Snapshot;
+use crate::store::{Snapshot, StoreError};
 use crate::tables::{Amendments, Table, number_in, sequence_key};
 
 /// Filter of a list of payloads.
@@ -50,12 +50,10 @@ impl Snapshot {
     fn rejected_payloads(&self, before: Option<Sequence>, limit: PageLimit) -> Result<Page<PayloadView>, QueryError> {
         let to = before.map(sequence_key);
         let range = KeyRange { from: &[], to: to.as_deref(), backwards: true, limit: limit.entries() + 1 };
-        let mut found = Vec::new();
-        for (key, _) in self.range(Table::Rejected, range)? {
-            let sequence = Sequence(number_in(&key).unwrap_or_default());
-            found.extend(self.payload(sequence)?);
-        }
-        Ok(cut(found, limit, |payload| payload.id.0))
+        let rows = self.range(Table::Rejected, range)?;
+        let ids = rows.iter().map(|(key, _)| Sequence(number_in(key).unwrap_or_default())).collect();
+        let payloads = cut(ids, limit, |id: &Sequence| id.0).try_map(|id| readable(self.payload(id)))?;
+        Ok(Page { data: payloads.data.into_iter().flatten().collect(), next: payloads.next })
     }
 
     /// Lists payloads by walking back through the log.
@@ -68,8 +66,18 @@ impl Snapshot {
         let above = before.map_or(u64::MAX, |before| before.0).min(self.folded()?.next().0);
         let lowest = above.saturating_sub(limit.rows() as u64).max(1);
         let mut found = Vec::new();
-        for sequence in (lowest..above).rev().map(Sequence) {
-            let Some(payload) = self.payload(sequence)?.filter(|payload| filter.matches(payload)) else { continue };
+        let mut next = above.saturating_sub(1);
+        while next >= lowest {
+            let sequence = Sequence(next);
+            next = next.saturating_sub(1);
+            let payload = match self.payload(sequence) {
+                Err(QueryError::Store(StoreError::DamagedLog { row, .. })) if row.holds(sequence) => {
+                    next = row.first.0.saturating_sub(1);
+                    continue;
+                }
+                payload => readable(payload)?,
+            };
+            let Some(payload) = payload.filter(|payload| filter.matches(payload)) else { continue };
             found.push(payload);
             if found.len() > limit.entries() {
                 return Ok(cut(found, limit, |payload| payload.id.0));

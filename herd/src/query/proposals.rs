@@ -7,14 +7,15 @@
 //!   let old events in a second time.
 //! - **A proposal starts at the first collision.** It says how many payloads would be moved and which animals they would
 //!   leave, so that a person sees whether that is right. A person may give another payload to start from.
-//! - **The text of a proposal reads a bounded part of the log**, because a page shows it.
+//! - **The text of a proposal reads a bounded part of the log**, because a page shows it. If there is more, or a row is damaged, its
+//!   counts are lower bounds, and it says so.
 
 use super::QueryError;
 use super::counters::CounterCursor;
 use crate::change::{AnimalId, Outcome};
 use crate::fold::{KeyRange, Rows, decode};
 use crate::position::Sequence;
-use crate::store::Snapshot;
+use crate::store::{Snapshot, StoreError};
 use crate::tables::{Collisions, EraStart, ReaderEra, RejectedRow, Table, sequence_key};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -129,7 +130,14 @@ impl Snapshot {
         let end = first.0.saturating_add(MAX_CHANGES_READ).min(head.next().0);
         let mut extent = Extent { is_cut: end <= head.0, ..Extent::default() };
         for sequence in (first.0..end).map(Sequence) {
-            let Some(received) = self.received(sequence)? else { continue };
+            let received = match self.received(sequence) {
+                Err(QueryError::Store(StoreError::DamagedLog { .. })) => {
+                    extent.is_cut = true;
+                    continue;
+                }
+                received => received?,
+            };
+            let Some(received) = received else { continue };
             if received.origin.reader_group != reader_group || received.origin.reader_era != reader_era {
                 continue;
             }

@@ -254,7 +254,12 @@ impl LogReader {
         let Some(row) = cached.as_ref().filter(|row| row.holds(sequence)) else {
             return self.check_past(sequence, cached.as_deref());
         };
-        look(row).map(Some).ok_or_else(|| self.damaged(row.first(), sequence))
+        let (found, first) = (look(row), row.first());
+        if found.is_none() {
+            // It may say that it holds more than it does, and would hide the rows behind it.
+            *cached = None;
+        }
+        found.map(Some).ok_or_else(|| self.damaged(first, sequence))
     }
 
     /// Returns whether a row holds what was written to it. One that is found to do so now is kept for all readers.

@@ -5,10 +5,12 @@
 
 use super::super::*;
 use crate::catalog::Catalog;
-use crate::change::{Change, Correction, Origin};
-use crate::clock::{ClockReading, RawReading};
+use crate::change::{AnimalId, BatchId, Change, Correction, Origin};
+use crate::clock::{ClockReading, EARLIEST_US, RawReading};
 use crate::decide::{CorrectionError, CorrectionRequest};
 use crate::position::StoreId;
+use crate::query::{AnimalView, PayloadFilter, PayloadStatus};
+use crate::testing::{all_pages, page_limit};
 use redb::{ReadableDatabase, TableDefinition};
 use std::ops::ControlFlow;
 
@@ -30,6 +32,10 @@ pub(super) fn opened(disk: &MemoryDisk) -> Result<Store, StoreError> {
 
 /// A source with four rows of ten payloads, and its closed disk.
 pub(super) fn filled() -> MemoryDisk {
+    filled_with(incoming)
+}
+
+fn filled_with(incoming: impl Fn(u64) -> Incoming) -> MemoryDisk {
     let disk = MemoryDisk::default();
     let mut store = opened(&disk).unwrap();
     store.settle().unwrap();
@@ -214,4 +220,101 @@ fn a_catalog_leaves_the_changes_of_a_damaged_row_out_and_counts_them() {
     let catalog = Catalog::build(&store.reader(), &mut watch).unwrap();
     assert_eq!((catalog.as_of(), catalog.unread()), (HEAD, 10));
     assert_eq!((catalog.counts().all, catalog.read_total(&(i64::MIN..i64::MAX)).received), (40, 30));
+}
+
+/// Returns a reading of a clock that was set.
+fn at(n: u64) -> RawReading {
+    let received_at_us = EARLIEST_US + i64::try_from(n).unwrap() * 1_000_000;
+    RawReading { received_at_us, synchronized: true, since_boot_ms: n * 1_000 }
+}
+
+/// Returns the ids of animals in order, and those of them whose first sighting is unknown.
+fn ids(animals: &[AnimalView]) -> (Vec<u64>, Vec<u64>) {
+    let unknown = animals.iter().filter(|animal| animal.first_seen.is_none());
+    (animals.iter().map(|animal| animal.id.0).collect(), unknown.map(|animal| animal.id.0).collect())
+}
+
+/// Catches a list that shows nothing because the time of one animal cannot be read.
+#[test]
+fn lists_show_all_animals_though_the_log_of_some_is_damaged() {
+    let all: Vec<_> = (2..=HEAD.0).collect();
+    let lost: Vec<_> = (DAMAGED.first.0..=DAMAGED.last.0).collect();
+    for (what, alter) in damages() {
+        let disk = filled_with(|n| Incoming { at: at(n), ..incoming(n) });
+        alter_row(&disk, DAMAGED.first, alter);
+        let store = opened(&disk).unwrap();
+        let snapshot = store.reader().snapshot().unwrap();
+        let animals = all_pages(|from| snapshot.animals(from.map(AnimalId), page_limit(7)).unwrap());
+        assert_eq!(ids(&animals), (all.clone(), lost.clone()), "{what}");
+        let through = |from: Option<u64>| snapshot.animals_through(HEAD, from.map(AnimalId), page_limit(7)).unwrap();
+        assert_eq!(ids(&all_pages(through)), (all.clone(), lost.clone()), "{what}");
+        let members = all_pages(|from| snapshot.members(BatchId(3), from.map(AnimalId), page_limit(7)).unwrap());
+        let members: Vec<_> = members.into_iter().map(|member| member.animal).collect();
+        let in_batch = |ids: &[u64]| ids.iter().copied().filter(|id| id % 3 == 0).collect::<Vec<_>>();
+        assert_eq!(ids(&members), (in_batch(&all), in_batch(&lost)), "{what}");
+        assert_eq!(snapshot.animal(AnimalId(15)).unwrap().unwrap().first_seen, None, "{what}");
+    }
+}
+
+/// Catches a list of payloads that ends at a damaged row, and one that never gets past it.
+#[test]
+fn a_list_of_payloads_goes_on_behind_a_damaged_row() {
+    // Each third payload is rejected.
+    let mixed = |n: u64| match n % 3 {
+        0 => Incoming { raw: format!("noise {n}").into_bytes(), ..incoming(n) },
+        _ => incoming(n),
+    };
+    let disk = filled_with(mixed);
+    alter_row(&disk, DAMAGED.first, |row| *row.last_mut().unwrap() ^= 1);
+    let store = opened(&disk).unwrap();
+    let snapshot = store.reader().snapshot().unwrap();
+    let listed = |filter: PayloadFilter, limit: u64| {
+        let page = |from: Option<u64>| snapshot.payloads(from.map(Sequence), page_limit(limit), filter).unwrap();
+        all_pages(page).into_iter().map(|payload| payload.id.0).collect::<Vec<_>>()
+    };
+    let sound = |is_listed: fn(u64) -> bool| {
+        let sound = (2..=HEAD.0).rev().filter(|n| !(DAMAGED.first.0..=DAMAGED.last.0).contains(n));
+        sound.filter(|n| is_listed(*n)).collect::<Vec<_>>()
+    };
+    for limit in [1, 4, 100] {
+        assert_eq!(listed(PayloadFilter::All, limit), sound(|_| true), "{limit}");
+        assert_eq!(listed(PayloadFilter::Status(PayloadStatus::Error), limit), sound(|n| n % 3 == 2), "{limit}");
+    }
+}
+
+/// Catches a status that nobody can ask for, and a proposal that tells less than the order would do as if it were all.
+#[test]
+fn a_proposal_before_a_damaged_row_says_at_least() {
+    let colliding = |n: u64| {
+        let raw = match n {
+            0..5 => format!("event:hxbchi{n}|lid:{}|weight:200", n + 1),
+            5..10 => format!("event:hxbchi{}|lid:{}|weight:300", n - 5, n - 4),
+            _ => return incoming(n),
+        };
+        Incoming { raw: raw.into_bytes(), ..incoming(n) }
+    };
+    let text = |disk: &MemoryDisk| {
+        let proposals = opened(disk).unwrap().reader().snapshot().unwrap().reader_era_proposals().unwrap();
+        let [proposal] = &proposals[..] else { panic!("{proposals:?}") };
+        proposal.text.clone()
+    };
+    let disk = filled_with(colliding);
+    assert!(text(&disk).contains("reprocesses 5 rejected payloads"), "{}", text(&disk));
+    alter_row(&disk, DAMAGED.first, |row| *row.last_mut().unwrap() ^= 1);
+    assert!(text(&disk).contains("reprocesses at least 5 rejected payloads"), "{}", text(&disk));
+}
+
+/// Catches a list of missed counters that shows nothing because the read beside one of them cannot be read.
+#[test]
+fn a_gap_beside_a_damaged_row_is_shown_without_its_time() {
+    let counted = |n: u64| Incoming { raw: format!("event:hxbchi{}|lid:1", n * 2).into_bytes(), ..incoming(n) };
+    let disk = filled_with(counted);
+    alter_row(&disk, DAMAGED.first, |row| *row.last_mut().unwrap() ^= 1);
+    let store = opened(&disk).unwrap();
+    let snapshot = store.reader().snapshot().unwrap();
+    let gaps = snapshot.gaps(None, page_limit(100)).unwrap().data;
+    let neighbors = snapshot.gap_neighbors(&gaps).unwrap();
+    assert_eq!((gaps.len(), neighbors.len()), (39, 39));
+    let before = neighbors.iter().map(|[before, _]| before.as_ref().unwrap().sequence.0).collect::<Vec<_>>();
+    assert_eq!(before, (2..HEAD.0).collect::<Vec<_>>());
 }
