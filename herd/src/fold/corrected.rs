@@ -19,9 +19,11 @@ impl<B: Rows> Folding<'_, B> {
             let voided_by = Some(self.sequence);
             self.rows.edit_or_default(sequence_key(sequence), |row| *row = Amendments { voided_by, ..*row })?;
         }
-        if let Correction::Weigh { when: WeighingTime::InsteadOf(weighing), .. } = corrected.correction {
-            let reweighed_by = Some(self.sequence);
-            self.rows.edit_or_default(sequence_key(weighing), |row| *row = Amendments { reweighed_by, ..*row })?;
+        if let Correction::Weigh { animal, when: WeighingTime::InsteadOf(weighing), .. } = corrected.correction {
+            let (reweighed_by, reweighed_animal) = (Some(self.sequence), Some(animal));
+            self.rows.edit_or_default(sequence_key(weighing), |row| {
+                *row = Amendments { reweighed_by, reweighed_animal, ..*row };
+            })?;
         }
         match &corrected.result {
             CorrectionResult::States(states) => self.set_states(states),

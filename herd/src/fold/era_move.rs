@@ -3,8 +3,8 @@
 //! The event is not applied here. The step holds the states that it leaves, because it took effect at an earlier place.
 
 use super::{Folding, Rows, RowsError};
-use crate::change::{EraMove, MoveResult, MovedPayload, Origin};
-use crate::tables::{Amendments, EraStart, reader_key, sequence_key};
+use crate::change::{AnimalId, EraMove, LateEvent, MoveResult, MovedPayload, Origin};
+use crate::tables::{Amendments, Animal, EraStart, MAX_SUCCESSORS, number_key, reader_key, sequence_key};
 
 impl<B: Rows> Folding<'_, B> {
     pub(super) fn era_move(&mut self, step: &EraMove) -> Result<(), RowsError> {
@@ -24,7 +24,10 @@ impl<B: Rows> Folding<'_, B> {
     fn moved_payload(&mut self, step: &EraMove, payload: &MovedPayload) -> Result<(), RowsError> {
         self.set_states(&payload.states)?;
         match &payload.result {
-            MoveResult::Event(_) => self.mark_accepted(payload.of)?,
+            MoveResult::Event(event) => {
+                self.take_corrected_weight_along(event)?;
+                self.mark_accepted(payload.of)?;
+            }
             MoveResult::Voided(_) | MoveResult::Left(_) => {
                 let voided_by = Some(self.sequence);
                 self.rows.edit_or_default(sequence_key(payload.of), |row| *row = Amendments { voided_by, ..*row })?;
@@ -38,5 +41,31 @@ impl<B: Rows> Folding<'_, B> {
             self.occupy_free_event_id(&origin, id, payload.of)?;
         }
         self.count_event_id(&origin, id)
+    }
+
+    /// Lets the correction of the weight of the former event be one of the moved event, if both name the same animal.
+    fn take_corrected_weight_along(&mut self, event: &LateEvent) -> Result<(), RowsError> {
+        let amendments = |of| self.rows.read::<Amendments>(&sequence_key(of));
+        let Some(former) = amendments(event.of)?.unwrap_or_default().event_change(event.of) else { return Ok(()) };
+        let Amendments { reweighed_by, reweighed_animal, .. } = amendments(former)?.unwrap_or_default();
+        let Some(animal) = reweighed_animal else { return Ok(()) };
+        if self.successor(animal)? == self.successor(event.accepted.animal)? {
+            self.rows.edit_or_default(sequence_key(self.sequence), |row| {
+                *row = Amendments { reweighed_by, reweighed_animal, ..*row };
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Returns the animal that this one was merged into, or the animal itself.
+    fn successor(&self, id: AnimalId) -> Result<AnimalId, RowsError> {
+        let mut id = id;
+        for _ in 0..MAX_SUCCESSORS {
+            match self.rows.shared::<Animal>(&number_key(id.0))?.and_then(|animal| animal.absorbed_by()) {
+                Some(by) => id = by,
+                None => break,
+            }
+        }
+        Ok(id)
     }
 }

@@ -12,9 +12,8 @@
 use super::animal_view::{BatchName, BatchNames};
 use super::event_view::{EventView, tag_use_name};
 use super::{CorrectionView, Page, PageLimit, QueryError, readable};
-use crate::change::{AnimalId, Change, Corrected, Correction, Origin, Outcome, PlacedEvent, WeighingTime};
-use crate::clock::{ClockReading, WallTime};
-use crate::payload::Grams;
+use crate::change::{AnimalId, Change, Corrected, Origin, Outcome, PlacedEvent};
+use crate::clock::ClockReading;
 use crate::position::Sequence;
 use crate::store::{DamagedRow, Snapshot, StoreError};
 use serde::{Serialize, Serializer};
@@ -24,8 +23,6 @@ use std::str::FromStr;
 
 /// Maximum number of walks side by side: one for each merged animal whose own history is not finished yet.
 const MAX_WALKS: usize = 256;
-/// Maximum number of corrections of one weighing that are followed to find its time.
-const MAX_REPLACED_WEIGHINGS: usize = 64;
 
 /// Cursor of a history: the next change of each walk.
 ///
@@ -135,50 +132,32 @@ impl HistoryEntry {
     }
 }
 
-/// Weight of an animal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct WeightView {
-    /// Change that recorded it.
-    pub sequence: Sequence,
-    /// Time of the weighing by the barn's clock, ISO 8601 in UTC; `None` if that clock had never been set.
-    pub received_at: Option<String>,
-    /// `true` if that clock followed a time source at that time.
-    pub clock_synchronized: bool,
-    /// The weight.
-    pub weight_kg: Grams,
-    /// Weight in grams.
-    pub weight_g: u32,
-    /// Change of the weighing that a person corrected by this one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub replaces: Option<Sequence>,
-}
-
 /// Change in a history, as the walk read it.
-struct Step {
-    sequence: Sequence,
-    body: StepBody,
+pub(super) struct Step {
+    pub(super) sequence: Sequence,
+    pub(super) body: StepBody,
 }
 
 /// Contents of a step.
-enum StepBody {
+pub(super) enum StepBody {
     Event(Box<EventBody>),
     Correction(Box<Corrected>),
 }
 
 /// Event of a payload, accepted on arrival or later.
-struct EventBody {
+pub(super) struct EventBody {
     /// Change that holds the payload.
-    of: Sequence,
-    received: ClockReading,
+    pub(super) of: Sequence,
+    pub(super) received: ClockReading,
     origin: Origin,
-    accepted: PlacedEvent,
-    voided_by: Option<Sequence>,
+    pub(super) accepted: PlacedEvent,
+    pub(super) voided_by: Option<Sequence>,
     /// Correction that accepted the payload, if an operator did.
     correction: Option<CorrectionView>,
 }
 
 /// Walk back through the history of one animal.
-struct Walk<'a> {
+pub(super) struct Walk<'a> {
     snapshot: &'a Snapshot,
     animal: AnimalId,
     /// Animals merged into it that the walk has met so far.
@@ -189,7 +168,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Reads the latest change that is ahead.
-    fn step(&mut self) -> Result<Option<Step>, QueryError> {
+    pub(super) fn step(&mut self) -> Result<Option<Step>, QueryError> {
         let Some(sequence) = self.ahead.pop_last() else { return Ok(None) };
         let lost = || StoreError::DamagedLog {
             row: DamagedRow { first: sequence, last: sequence },
@@ -261,37 +240,8 @@ impl Walk<'_> {
     }
 
     /// Returns the cursor of the next page, or `None` at the start of the history.
-    fn cursor(self) -> Option<HistoryCursor> {
+    pub(super) fn cursor(self) -> Option<HistoryCursor> {
         (!self.ahead.is_empty()).then_some(HistoryCursor(self.ahead))
-    }
-}
-
-impl Step {
-    /// Returns the weight that the step records. A voided event has none.
-    fn weight_g(&self) -> Option<u32> {
-        match &self.body {
-            StepBody::Event(event) if event.voided_by.is_some() => None,
-            StepBody::Event(event) => event.accepted.event.weight.grams(),
-            StepBody::Correction(corrected) => match corrected.correction {
-                Correction::Weigh { weight_g, .. } => Some(weight_g),
-                _ => None,
-            },
-        }
-    }
-
-    /// Returns the weighing that a person corrected by this step.
-    fn replaced_weighing(&self) -> Option<Sequence> {
-        match &self.body {
-            StepBody::Correction(corrected) => instead_of(&corrected.correction),
-            StepBody::Event(_) => None,
-        }
-    }
-}
-
-fn instead_of(correction: &Correction) -> Option<Sequence> {
-    match correction {
-        Correction::Weigh { when: WeighingTime::InsteadOf(weighing), .. } => Some(*weighing),
-        _ => None,
     }
 }
 
@@ -317,67 +267,8 @@ impl Snapshot {
         Ok(Some(Page { data, next: walk.cursor() }))
     }
 
-    /// Returns the weights of an animal in the order of their changes, latest first. That of an earlier day may be the latest
-    /// change. Otherwise the same as [`Snapshot::history`].
-    pub fn weights(
-        &self,
-        animal: AnimalId,
-        from: Option<HistoryCursor>,
-        limit: PageLimit,
-    ) -> Result<Option<Page<WeightView, HistoryCursor>>, QueryError> {
-        let Some(mut walk) = self.walk(animal, from)? else { return Ok(None) };
-        let mut data = Vec::new();
-        let mut steps = 0;
-        while data.len() < limit.entries()
-            && steps < limit.rows()
-            && let Some(step) = walk.step()?
-        {
-            steps += 1;
-            data.extend(self.weighing(&step)?);
-        }
-        Ok(Some(Page { data, next: walk.cursor() }))
-    }
-
-    /// Returns the weighing of a step, unless a later one has replaced it.
-    fn weighing(&self, step: &Step) -> Result<Option<WeightView>, QueryError> {
-        let Some(weight_g) = step.weight_g() else { return Ok(None) };
-        if self.amendments(step.sequence)?.reweighed_by.is_some() {
-            return Ok(None);
-        }
-        // As in a catalog, a weight of which nobody can say whether it counts is left out.
-        Ok(readable(self.weighed_at(step.sequence))?.map(|at| WeightView {
-            sequence: step.sequence,
-            received_at: at.iso_utc(),
-            clock_synchronized: at.synchronized,
-            weight_kg: Grams(weight_g),
-            weight_g,
-            replaces: step.replaced_weighing(),
-        }))
-    }
-
-    /// Returns the time of a weighing: for one that replaces another, that of the first of them. `None` if the event of that
-    /// one is void.
-    pub(crate) fn weighed_at(&self, weighing: Sequence) -> Result<Option<WallTime>, QueryError> {
-        let mut first = weighing;
-        for _ in 0..MAX_REPLACED_WEIGHINGS {
-            let Some(Change::Corrected(corrected)) = self.change(first)? else { break };
-            match corrected.correction {
-                Correction::Weigh { when: WeighingTime::At(at_us), .. } => {
-                    return Ok(Some(WallTime { at_us, synchronized: true }));
-                }
-                // Only backwards: a damaged history that leads forwards would never end.
-                Correction::Weigh { when: WeighingTime::InsteadOf(before), .. } if before < first => first = before,
-                _ => break,
-            }
-        }
-        if first != weighing && self.amendments(first)?.void().is_some() {
-            return Ok(None);
-        }
-        self.happened_at(first)
-    }
-
     /// Starts a walk, or returns `None` if there is no such animal.
-    fn walk(&self, animal: AnimalId, from: Option<HistoryCursor>) -> Result<Option<Walk<'_>>, QueryError> {
+    pub(super) fn walk(&self, animal: AnimalId, from: Option<HistoryCursor>) -> Result<Option<Walk<'_>>, QueryError> {
         let Some((id, row)) = self.animal_row(animal)? else { return Ok(None) };
         let ahead = from.map_or_else(|| BTreeSet::from([row.last]), |cursor| cursor.0);
         if let Some(sequence) = ahead.last().filter(|sequence| **sequence > row.last) {

@@ -32,6 +32,7 @@ mod payloads;
 mod proposals;
 mod tag_view;
 mod totals;
+mod weights;
 
 pub use animal_view::{AnimalView, BatchName, MAX_TAGS_SHOWN};
 pub use batch_view::{BatchTraitValues, BatchView, MAX_OTHER_BATCHES, MAX_TRAIT_VALUES, NumberedBatch, OtherBatch};
@@ -42,13 +43,14 @@ pub use counters::{CounterCursor, CounterView, GapCursor, GapView, HeardRead};
 pub use error::QueryError;
 pub(crate) use error::readable;
 pub use event_view::EventView;
-pub use history::{CorrectionEntry, EventEntry, HistoryCursor, HistoryEntry, WeightView};
+pub use history::{CorrectionEntry, EventEntry, HistoryCursor, HistoryEntry};
 pub use page::{DEFAULT_PAGE_ENTRIES, MAX_PAGE_ENTRIES, Page, PageLimit};
 pub use payload_view::{PayloadStatus, PayloadView};
 pub use payloads::PayloadFilter;
 pub use proposals::{MIN_PROPOSAL_COLLISIONS, ReaderEraMoves, ReaderEraProposal};
 pub use tag_view::{OtherTagView, TagView};
 pub use totals::TotalsView;
+pub use weights::WeightView;
 
 #[cfg(test)]
 pub(crate) mod tests;

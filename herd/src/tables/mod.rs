@@ -27,7 +27,7 @@ pub use rows::*;
 
 /// Version of the tables and of the rules of the fold. Tables of another version are rebuilt, and fold digests are compared
 /// only if the versions are equal.
-pub const FOLD_VERSION: u32 = 6;
+pub const FOLD_VERSION: u32 = 7;
 
 /// A table. Its number is part of row hashes and of keys in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -356,6 +356,8 @@ pub struct Amendments {
     pub voided_by: Option<Sequence>,
     /// The correction whose weight replaces that of this change.
     pub reweighed_by: Option<Sequence>,
+    /// The animal that this correction names. It tells whether the correction goes with an event that moves.
+    pub reweighed_animal: Option<AnimalId>,
 }
 
 impl Amendments {

@@ -24,7 +24,7 @@ pub(crate) fn era_from(from: u64) -> Correction {
 
 impl World {
     /// Begins an era at a payload, takes all steps, and returns the order.
-    fn begins_era(&mut self, from: u64) -> u64 {
+    pub(crate) fn begins_era(&mut self, from: u64) -> u64 {
         let order = self.corrects(era_from(from));
         self.moves_all();
         order

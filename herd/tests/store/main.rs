@@ -33,5 +33,6 @@ mod unknown_kinds;
 mod views;
 mod void_properties;
 mod voids;
+mod weighings;
 mod world;
 mod yards;

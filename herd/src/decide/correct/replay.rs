@@ -44,14 +44,19 @@ pub(super) struct Replay<'a, R> {
     rules: &'a Rules,
     /// The animals whose history is replayed.
     pub(super) family: &'a BTreeSet<AnimalId>,
-    /// By the change that moved an event into a reader era, the place of the event.
-    moved: BTreeMap<Sequence, Sequence>,
+    /// Places of weighings, by changes that made their events.
+    places: BTreeMap<Sequence, Sequence>,
 }
 
 impl<'a, R: Rows> Replay<'a, R> {
-    pub(super) fn new(tables: &'a R, rules: &'a Rules, family: &'a BTreeSet<AnimalId>) -> Self {
+    pub(super) fn new(
+        tables: &'a R,
+        rules: &'a Rules,
+        family: &'a BTreeSet<AnimalId>,
+        places: BTreeMap<Sequence, Sequence>,
+    ) -> Self {
         let rows = StagedRows::new(NoRows, Sequence::ZERO, RowSum::default());
-        Self { rows, tables, rules, family, moved: BTreeMap::new() }
+        Self { rows, tables, rules, family, places }
     }
 
     /// Applies a step as it was decided.
@@ -83,7 +88,6 @@ impl<'a, R: Rows> Replay<'a, R> {
             _ => {}
         }
         let Some(event) = self.event_of_family(change) else { return Ok(()) };
-        self.moved.extend((at != sequence).then_some((sequence, at)));
         let accepted = self.redecided(&event, self.founds_anew(step, &event)?)?;
         self.fold_event(at, &event, &accepted)?;
         match change {
@@ -181,7 +185,7 @@ impl<'a, R: Rows> Replay<'a, R> {
             *id = self.successor(*id)?;
         }
         if let Correction::Weigh { when: WeighingTime::InsteadOf(weighing), .. } = &mut correction {
-            *weighing = self.moved.get(weighing).copied().unwrap_or(*weighing);
+            *weighing = self.places.get(weighing).copied().unwrap_or(*weighing);
         }
         if matches!(correction, Correction::Void { .. }) {
             // The replay itself makes the states that a void left. A merge depends on which animal was touched last.

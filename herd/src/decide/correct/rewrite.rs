@@ -30,6 +30,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Maximum number of changes that are replayed. An animal is seen some hundred times in its life.
 const MAX_REPLAYED_CHANGES: usize = 10_000;
 
+/// Place of no event.
+const NO_PLACE: Sequence = Sequence(u64::MAX);
+
 /// An event, and its place in the history of its animal.
 pub(super) struct EventPlace {
     /// The change that made it an event: the payload's own, or a later one.
@@ -92,7 +95,7 @@ impl<R: Rows> Judge<'_, R> {
         let mut family = self.family(history, &roots)?;
         let first = self.first_redecided(history, &family, &roots, edit.first())?;
         family.animals.extend(edit.inserted.map(|event| AnimalId::from(event.of)));
-        let mut replay = Replay::new(self.rows, self.rules, &family.animals);
+        let mut replay = Replay::new(self.rows, self.rules, &family.animals, weighing_places(&family.changes, edit));
         let (mut pending, mut placed, mut joined) = (edit.inserted, None, Vec::new());
         for step in replay_steps(&family.changes, first) {
             if let Some(event) = pending.take_if(|event| step.at >= event.of) {
@@ -235,6 +238,31 @@ impl<R: Rows> Judge<'_, R> {
         let own = joined_by.map(Change::previous).unwrap_or_default();
         Ok(own.iter().find(|(animal, _)| *animal == before.animal).map_or(last, |(_, own)| *own))
     }
+}
+
+/// Returns the places of weighings whose events were made more than once, by the changes that made them.
+///
+/// All moves of an event, and what it was before them, have its place: a correction of its weight names one of them. What it was
+/// before a void has [`NO_PLACE`], because an event that a person accepted anew counts as it was read.
+fn weighing_places(changes: &BTreeMap<Sequence, Change>, edit: HistoryEdit<'_>) -> BTreeMap<Sequence, Sequence> {
+    let (mut made_by, mut places) = (BTreeMap::<Sequence, Vec<Sequence>>::new(), BTreeMap::new());
+    for (sequence, change) in changes {
+        let Some(payload) = event_in(*sequence, change) else { continue };
+        let made_by = made_by.entry(payload).or_default();
+        let place = if matches!(change, Change::EraMove(_)) { payload } else { NO_PLACE };
+        places.extend(made_by.iter().map(|by| (*by, place)));
+        if place == payload {
+            places.insert(*sequence, place);
+        } else {
+            made_by.clear();
+        }
+        made_by.push(*sequence);
+    }
+    if let Some((dropped, inserted)) = edit.dropped.zip(edit.inserted) {
+        let made_by = made_by.remove(&inserted.of).unwrap_or_default();
+        places.extend(made_by.into_iter().chain([dropped.by]).map(|by| (by, inserted.of)));
+    }
+    places
 }
 
 fn too_much_history(animal: AnimalId) -> CorrectionError {
