@@ -13,12 +13,12 @@ use super::facts::Fact;
 use super::labels::NO_LABEL;
 use super::packed::{OtherTag, Packed};
 use super::{BatchLabel, Catalog, CatalogError, Weighing};
-use crate::change::{AnimalId, AnimalStatus, BatchId, Change, Outcome, TagKind, TagState};
+use crate::change::{AnimalId, AnimalStatus, BatchId, TagKind, TagState};
 use crate::clock::WallTime;
 use crate::fold::Rows;
 use crate::payload::{EventKind, SourceType, Tag};
 use crate::position::Sequence;
-use crate::query::{MAX_PAGE_ENTRIES, PageLimit, QueryError, readable};
+use crate::query::{MAX_PAGE_ENTRIES, PageLimit, readable};
 use crate::store::Snapshot;
 use crate::tables::{Animal, Batch, number_key};
 
@@ -36,17 +36,6 @@ struct StandingFacts {
     weighings: Vec<Weighing>,
     /// Time of the last export.
     exported: Option<WallTime>,
-}
-
-/// Returns the kind of the event that a change makes, if it makes one.
-fn event_kind(change: &Change) -> Option<EventKind> {
-    match change {
-        Change::Received(received) => match &received.outcome {
-            Outcome::Accepted(accepted) => Some(accepted.event.kind),
-            Outcome::Rejected(_) => None,
-        },
-        later => later.late_event().map(|late| late.accepted.event.kind),
-    }
 }
 
 impl Catalog {
@@ -201,14 +190,12 @@ fn listed_weighings(snapshot: &Snapshot, id: AnimalId) -> Result<Vec<Weighing>, 
 
 /// Returns the time of the first sighting. An animal that was first seen in an export was sighted when it came back.
 fn inducted(snapshot: &Snapshot, id: AnimalId, row: &Animal) -> Result<Option<WallTime>, CatalogError> {
-    let first = snapshot.first_change(id, row)?;
-    let change = readable(snapshot.change(first).map_err(QueryError::from))?;
-    let first = match change.as_ref().and_then(event_kind) {
-        Some(EventKind::Export) => row.state.returned,
-        _ => Some(first),
-    };
-    let happened_at = |sequence: Sequence| readable(snapshot.happened_at(sequence));
-    Ok(first.map_or(Ok(None), happened_at)?)
+    let Some(first) = snapshot.first_sighting(id, row)? else { return Ok(None) };
+    match (first.kind, row.state.returned) {
+        (Some(EventKind::Export), Some(returned)) => Ok(readable(snapshot.happened_at(returned))?),
+        (Some(EventKind::Export), None) => Ok(None),
+        _ => Ok(Some(first.at)),
+    }
 }
 
 /// Returns the daily gain in grams, and whether a clock was not synchronized.

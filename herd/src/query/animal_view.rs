@@ -1,7 +1,7 @@
 //! View of an animal.
 
+use super::QueryError;
 use super::tag_view::{OtherTagView, TagView};
-use super::{QueryError, readable};
 use crate::change::{AnimalId, BatchId};
 use crate::clock::WallTime;
 use crate::fold::Rows;
@@ -15,9 +15,6 @@ use std::ops::Not;
 
 /// Maximum number of past and unconfirmed tags on a view. The history of the animal has all of them.
 pub const MAX_TAGS_SHOWN: usize = 64;
-/// Maximum number of an animal's batches that are considered to find when it was first seen. A batch that came from an
-/// absorbed, tag-only animal has an early id, so it is among the first.
-const MAX_MEMBERSHIPS_READ: usize = 4;
 
 /// Id and number of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -110,7 +107,7 @@ impl Snapshot {
         animal: Animal,
         names: &mut BatchNames,
     ) -> Result<AnimalView, QueryError> {
-        let first_seen = readable(self.happened_at(self.first_change(id, &animal)?))?;
+        let first_seen = self.first_sighting(id, &animal)?.map(|first| first.at);
         let tags = OtherTags::of(&animal);
         let [lf, epc] = [TagKind::Lf, TagKind::Epc].map(|kind| animal.worn(kind).map(|tag| TagView::new(kind, tag)));
         let Animal { last, state: animal, .. } = animal;
@@ -134,21 +131,6 @@ impl Snapshot {
             first_seen_doubtful: first_seen.is_some_and(|first| !first.synchronized),
             last_seen_doubtful: !animal.last_seen.synchronized,
             last,
-        })
-    }
-}
-
-impl Snapshot {
-    /// Returns the change that shows an animal first.
-    pub(crate) fn first_change(&self, id: AnimalId, animal: &Animal) -> Result<Sequence, QueryError> {
-        let tags = animal.state.tags.iter().take(MAX_TAGS_SHOWN + 2).map(|held| held.since);
-        let joined = animal.state.memberships.iter().take(MAX_MEMBERSHIPS_READ).map(|held| held.joined);
-        let evidence = tags.chain(joined).min();
-        let created_by = Sequence(id.0);
-        // A voided event is not a sighting, even if the animal was created by it and has its number.
-        Ok(match evidence {
-            Some(evidence) if self.amendments(created_by)?.event_change(created_by) != Some(created_by) => evidence,
-            evidence => evidence.map_or(created_by, |evidence| evidence.min(created_by)),
         })
     }
 }

@@ -25,6 +25,7 @@ mod correction_view;
 mod counters;
 mod error;
 mod event_view;
+mod first_sighting;
 mod history;
 mod page;
 mod payload_view;

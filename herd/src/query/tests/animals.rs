@@ -1,7 +1,7 @@
 //! Queries about animals.
 
 use super::animal;
-use crate::change::AnimalId;
+use crate::change::{AnimalId, Correction};
 use crate::payload::Grams;
 use crate::position::Sequence;
 use crate::query::PageLimit;
@@ -99,6 +99,27 @@ fn an_animal_scanned_after_its_export_is_active_again() {
     let found = barn.snapshot().animal(AnimalId(2)).unwrap().unwrap();
     assert_eq!((found.status, found.returned), (AnimalStatus::Active, Some(returned)));
     assert_eq!(found.export_batch.unwrap().batch_number, "E");
+}
+
+/// Catches an induction date of an event that never happened.
+#[test]
+fn a_voided_event_that_founded_an_animal_is_not_its_first_sighting() {
+    let first_seen = |barn: &TestBarn, id| barn.snapshot().animal(animal(id)).unwrap().unwrap().first_seen;
+    let mut barn = TestBarn::default();
+    let founding = barn.record("event:hxbind000001|lid:1|lot:L1");
+    barn.record("event:hxbchi000001|lid:1");
+    barn.correct(Correction::Void { sequence: founding });
+    assert_eq!(first_seen(&barn, founding).as_deref(), Some("2026-01-15T10:02:02.000Z"));
+    // A tag that it got later is no earlier sign.
+    barn.record("event:hxbpai000001|lid:1|lf:A");
+    assert_eq!(first_seen(&barn, founding).as_deref(), Some("2026-01-15T10:02:02.000Z"));
+    let mut barn = TestBarn::with_payloads(&["event:hxbind000001|lid:1|lot:"]);
+    let (rejected, batch_number) = (Sequence(2), Some("L1".to_owned()));
+    let accepted = barn.correct(Correction::AcceptRejected { sequence: rejected, animal: None, batch_number });
+    assert_eq!(first_seen(&barn, accepted).as_deref(), Some("2026-01-15T10:01:01.000Z"));
+    barn.record("event:hxbchi000001|lid:1");
+    barn.correct(Correction::Void { sequence: rejected });
+    assert_eq!(first_seen(&barn, accepted).as_deref(), Some("2026-01-15T10:03:03.000Z"), "it was accepted later");
 }
 
 /// Catches a missing animal that is reported as a fault of the store.
