@@ -7,6 +7,8 @@
 //!   error of a scale would be multiplied.
 //! - **A weight is odd if it differs from the one before by more than a tenth and 3 kg a day.** Gut fill is about 4 % of the
 //!   weight of cattle, and no feed makes 3 kg a day over weeks. What is found is looked at by people; nothing is refused.
+//! - **The last export is the one whose payload came last**, in the order of the log, or by times if both are known. A later change
+//!   may accept, bring back or move an earlier one.
 
 use super::columns::{Entry, Marks, NO_GAIN, NO_TIME, NO_WEIGHT};
 use super::facts::Fact;
@@ -15,7 +17,7 @@ use super::packed::{OtherTag, Packed};
 use super::{BatchLabel, Catalog, CatalogError, Weighing};
 use crate::change::{AnimalId, AnimalStatus, BatchId, TagKind, TagState};
 use crate::clock::WallTime;
-use crate::fold::Rows;
+use crate::fold::{Rows, is_outdated};
 use crate::payload::{EventKind, SourceType, Tag};
 use crate::position::Sequence;
 use crate::query::{MAX_PAGE_ENTRIES, PageLimit, readable};
@@ -138,7 +140,7 @@ impl Catalog {
         let mut facts: Vec<_> = places.flat_map(|place| self.facts.from(self.columns.facts[place])).collect();
         facts.sort_by_key(|(_, fact)| (fact.by(), fact.weight_g().is_some()));
         let mut standing = StandingFacts::default();
-        let mut before = None;
+        let (mut exports, mut before) = (Vec::new(), None);
         for (number, fact) in facts {
             // The change that merged two animals is in the lists of both.
             let is_new = before.replace((fact.by(), fact.weight_g())) != Some((fact.by(), fact.weight_g()));
@@ -146,10 +148,11 @@ impl Catalog {
             self.facts.set_standing(number, at);
             match (at, fact.weight_g()) {
                 (Some(at), Some(weight_g)) => standing.weighings.push(Weighing { by: fact.by(), at, weight_g }),
-                (Some(at), None) => standing.exported = Some(at),
+                (Some(at), None) => exports.push((self.facts.payload(&fact), at)),
                 (None, _) => {}
             }
         }
+        standing.exported = last_export(exports);
         if self.merges.family(id).iter().any(|id| self.voided.contains(id)) {
             standing.weighings = listed_weighings(snapshot, AnimalId(id))?;
             self.listed_weighings.insert(id, standing.weighings.as_slice().into());
@@ -169,6 +172,13 @@ impl Catalog {
         }
         Ok(if fact.replaces() { readable(snapshot.weighed_at(by))? } else { Some(fact.at()) })
     }
+}
+
+/// Returns the time of the last of some exports, each with the change that holds its payload.
+fn last_export(mut exports: Vec<(Sequence, WallTime)>) -> Option<WallTime> {
+    exports.sort_by_key(|(of, _)| *of);
+    let times = exports.into_iter().map(|(_, at)| at);
+    times.reduce(|last, next| if is_outdated(next, last) { last } else { next })
 }
 
 /// Returns the weighings of an animal as its history lists them.

@@ -9,6 +9,7 @@ mod catalog_lists;
 mod catalog_questions;
 mod catalog_reads;
 mod catalogs;
+mod comebacks;
 mod corrections;
 mod crash_images;
 mod era_properties;
