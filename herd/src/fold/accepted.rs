@@ -49,7 +49,7 @@ impl<B: Rows> Folding<'_, B> {
         self.weighing(&mut animal.state, &event.weight);
         animal.last = self.sequence;
         let (received, last_seen) = (self.clock.wall(), &mut animal.state.last_seen);
-        *last_seen = if self.late { last_seen.later(received) } else { received };
+        *last_seen = if self.late.is_some() { last_seen.later(received) } else { received };
         self.rows.put_back(number_key(id.0), row)
     }
 
@@ -79,14 +79,25 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// Sets the weight of the animal. One that is accepted late does not replace that of a later day.
+    /// Sets the weight of the animal. One that is accepted late does not replace a later one.
     fn weighing(&self, state: &mut AnimalState, weight: &Weight) {
         let weighed_at = self.clock.wall();
-        let is_outdated = self.late && state.weight_g.is_some() && weighed_at.at_us < state.weighed_at.at_us;
         if let Weight::Grams(weight_g) = weight
-            && !is_outdated
+            && !self.weighed_later(state, weighed_at)
         {
             (state.weight_g, state.weighed, state.weighed_at) = (Some(*weight_g), self.sequence, weighed_at);
+        }
+    }
+
+    /// Returns whether the weight of an animal is of a later weighing than an event that is accepted late.
+    ///
+    /// Times decide only if the clock followed a time source at both, else the order in which the payloads came.
+    fn weighed_later(&self, state: &AnimalState, weighed_at: WallTime) -> bool {
+        let Some(payload) = self.late.filter(|_| state.weight_g.is_some()) else { return false };
+        if weighed_at.synchronized && state.weighed_at.synchronized {
+            weighed_at.at_us < state.weighed_at.at_us
+        } else {
+            state.weighed > payload
         }
     }
 

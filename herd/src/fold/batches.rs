@@ -9,7 +9,7 @@ use crate::tables::{Animal, Batch, LatestBatch, Member, Totals, add_trait, lates
 impl<B: Rows> Folding<'_, B> {
     /// Opens the batch that this change names, if it is new, and closes the one that the change closes.
     pub(super) fn open_batch(&mut self, named: BatchUse, source: SourceType, number: &str) -> Result<(), RowsError> {
-        let (sequence, clock, late) = (self.sequence, self.clock, self.late);
+        let (sequence, clock, late) = (self.sequence, self.clock, self.late.is_some());
         if let Some(rested) = named.closes {
             self.close(rested)?;
         }

@@ -16,7 +16,7 @@ impl<B: Rows> Folding<'_, B> {
             self.occupy_free_event_id(origin, id, *of)?;
             self.count_event_id(origin, id)?;
         }
-        self.apply_late(received, origin, accepted)
+        self.apply_late(*of, received, origin, accepted)
     }
 
     /// Records that this change makes the payload `of` an event.
@@ -47,20 +47,21 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// Applies an event later than it happened.
+    /// Applies the event of the payload `of` later than it happened.
     pub(crate) fn apply_late(
         &mut self,
+        of: Sequence,
         received: &ClockReading,
         origin: &Origin,
         accepted: &PlacedEvent,
     ) -> Result<(), RowsError> {
-        (self.clock, self.late) = (*received, true);
+        (self.clock, self.late) = (*received, Some(of));
         self.accepted(origin, accepted)
     }
 
     /// Applies the event of a payload that was lost and came back.
     pub(crate) fn apply_readmitted(&mut self, origin: &Origin, accepted: &PlacedEvent) -> Result<(), RowsError> {
-        (self.late, self.readmitted) = (true, true);
+        (self.late, self.readmitted) = (Some(self.sequence), true);
         self.accepted(origin, accepted)
     }
 }

@@ -57,8 +57,8 @@ pub(crate) struct Folding<'a, B> {
     pub(crate) rows: &'a mut StagedRows<B>,
     pub(crate) sequence: Sequence,
     clock: ClockReading,
-    /// True if the event is accepted later than it happened. It must not set times back.
-    late: bool,
+    /// The payload of an event that is accepted later than it happened. It must not set times back.
+    late: Option<Sequence>,
     /// True if the payload was lost and comes back: what became of its animal since may be in the tables.
     readmitted: bool,
     totals: Totals,
@@ -74,7 +74,7 @@ pub(crate) fn folded<B: Rows>(
     step: impl FnOnce(&mut Folding<'_, B>) -> Result<(), RowsError>,
 ) -> Result<(), RowsError> {
     let totals = rows.read(&TOTALS_KEY)?.unwrap_or_default();
-    let mut folding = Folding { rows, sequence, clock, late: false, readmitted: false, totals, left: Vec::new() };
+    let mut folding = Folding { rows, sequence, clock, late: None, readmitted: false, totals, left: Vec::new() };
     step(&mut folding)?;
     let totals = folding.totals;
     rows.edit_or_default(TOTALS_KEY, |row| *row = totals)
@@ -85,7 +85,7 @@ impl<B: Rows> Folding<'_, B> {
         self.totals.received += 1;
         match &change.readmission {
             Some(former) => {
-                (self.late, self.readmitted, self.clock) = (true, true, change.arrival());
+                (self.late, self.readmitted, self.clock) = (Some(self.sequence), true, change.arrival());
                 self.totals.last_received = self.totals.last_received.later(change.clock.wall());
                 self.rows.write(digest_key(&former.digest), ReadmittedPayload(self.sequence))?;
             }
@@ -116,7 +116,7 @@ impl<B: Rows> Folding<'_, B> {
             self.count_collision(&change.origin)?;
         }
         // One that comes back did not arrive in this hour.
-        if self.late { Ok(()) } else { self.count_rejection(&change.origin.channel) }
+        if self.late.is_some() { Ok(()) } else { self.count_rejection(&change.origin.channel) }
     }
 
     /// Counts a recorded rejection of `channel` in the current hour since boot.

@@ -1,15 +1,19 @@
-//! Weights that people put right, of events that are voided, accepted again or moved into a reader era.
+//! Weights that people put right, of events that are voided, accepted again or moved into a reader era; and weights that are
+//! accepted late.
 //!
 //! Catches: a weight that is listed beside the one that replaces it, one that stays although its event has gone, and lists, gains
 //! and rows that do not agree about it.
 
 use crate::catalog_figures::built;
 use crate::corrections::{accept, void};
-use crate::world::World;
+use crate::world::{BEGAN_US, World};
 use herd::change::{AnimalId, Correction, WeighingTime};
+use herd::clock::RawReading;
 use herd::position::Sequence;
 use herd::query::PageLimit;
 use std::collections::BTreeMap;
+
+const YEAR_US: i64 = 365 * 86_400_000_000;
 
 impl World {
     /// Puts a weighing right a second later, and returns the change.
@@ -116,4 +120,37 @@ fn a_weight_that_was_put_right_stays_with_its_animal_through_moves_into_eras() {
     assert_eq!(world.weights()[&first], [300, 400]);
     world.begins_era(first);
     assert_eq!(world.weights()[&first], [300, 400]);
+}
+
+/// Returns the weight of an animal that was weighed 200 kg, then 300 kg, of which the payload of one is accepted late. `now`
+/// makes the clock that the late one arrived by.
+fn weight_accepted_late(is_last: bool, now: impl Fn(RawReading) -> RawReading) -> Option<u32> {
+    let mut world = World::new();
+    let animal = world.records_later("event:hxbind1|lid:1|lot:L");
+    let mut late = 0;
+    for (kg, is_late) in [(200, !is_last), (300, is_last)] {
+        let known = world.now;
+        if is_late {
+            world.now = now(known);
+            late = world.records_later(&format!("event:hxbchi{kg}|lid:0|weight:{kg}"));
+            world.now = known;
+            world.wait(1_000);
+        } else {
+            world.records_later(&format!("event:hxbchi{kg}|lid:1|weight:{kg}"));
+        }
+    }
+    world.wait(1_000);
+    world.corrects(accept(late, Some(animal)));
+    world.herd().only_animal().1.weight_g
+}
+
+/// Catches an older weight that wins because a clock ran ahead, and a newer one that loses because it was never set.
+#[test]
+fn a_weight_that_is_accepted_late_is_compared_by_times_only_if_both_are_known() {
+    let ahead = |now| RawReading { received_at_us: BEGAN_US + YEAR_US, synchronized: false, ..now };
+    let unset = |now| RawReading { received_at_us: 5, synchronized: false, ..now };
+    for (what, clock) in [("ahead", ahead as fn(RawReading) -> RawReading), ("unset", unset), ("right", |now| now)] {
+        assert_eq!(weight_accepted_late(false, clock), Some(300_000), "{what}: the older one is late");
+        assert_eq!(weight_accepted_late(true, clock), Some(300_000), "{what}: the newer one is late");
+    }
 }

@@ -146,8 +146,9 @@ impl<'a, R: Rows> Replay<'a, R> {
                 ReplayedEvent { origin, decided: *received, arrival: Arrival::InTime, accepted }
             }
             other => {
-                let LateEvent { origin, received, accepted, .. } = other.late_event()?;
-                ReplayedEvent { origin, decided: other.clock(), arrival: Arrival::AcceptedLater(received), accepted }
+                let LateEvent { of, origin, received, accepted } = other.late_event()?;
+                let arrival = Arrival::AcceptedLater { of: *of, received };
+                ReplayedEvent { origin, decided: other.clock(), arrival, accepted }
             }
         };
         self.family.contains(&event.accepted.animal).then_some(event)
@@ -162,7 +163,7 @@ impl<'a, R: Rows> Replay<'a, R> {
         folded(&mut self.rows, sequence, event.decided, |fold| match event.arrival {
             Arrival::InTime => fold.accepted(event.origin, accepted),
             Arrival::Readmitted => fold.apply_readmitted(event.origin, accepted),
-            Arrival::AcceptedLater(received) => fold.apply_late(received, event.origin, accepted),
+            Arrival::AcceptedLater { of, received } => fold.apply_late(of, received, event.origin, accepted),
         })
     }
 
@@ -329,8 +330,8 @@ enum Arrival<'a> {
     InTime,
     /// With a payload that was lost and came back.
     Readmitted,
-    /// By a later change. The payload arrived at this time.
-    AcceptedLater(&'a ClockReading),
+    /// By a later change. The payload `of` arrived at this time.
+    AcceptedLater { of: Sequence, received: &'a ClockReading },
 }
 
 impl<R: Rows> Judge<'_, R> {
