@@ -49,6 +49,12 @@ impl ClockReading {
         Self { boot: NO_BOOT, ..self }
     }
 
+    /// Returns whether the reading was taken out of its boot.
+    #[must_use]
+    pub const fn is_of_no_boot(&self) -> bool {
+        self.boot == NO_BOOT
+    }
+
     /// Returns the milliseconds from `earlier` to this reading.
     ///
     /// Within one boot, the time since boot counts. Across boots, the wall clock counts if both readings are

@@ -77,7 +77,11 @@ pub fn decide_readmission<R: Rows>(
 }
 
 /// Returns whether an animal of the event was seen after it.
-fn is_seen_later<R: Rows>(rows: &R, accepted: &PlacedEvent, clock: &ClockReading) -> Result<bool, RowsError> {
+pub(super) fn is_seen_later<R: Rows>(
+    rows: &R,
+    accepted: &PlacedEvent,
+    clock: &ClockReading,
+) -> Result<bool, RowsError> {
     for id in [Some(accepted.animal), accepted.absorbed].into_iter().flatten() {
         let animal = rows.shared::<Animal>(&number_key(id.0))?;
         if animal.is_some_and(|animal| is_outdated(clock.wall(), animal.state.last_seen)) {

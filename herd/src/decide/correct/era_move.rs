@@ -17,7 +17,8 @@
 //!   goes on where it was; and a payload whose event is of the era by now is never moved again.
 //! - **A moved event takes effect at its place in the history, not at its move.** A late read of an animal that has left
 //!   since would bring it back to the yard, and an earlier weight would hide the last one. To void and accept each payload,
-//!   as an operator could, was rejected for that reason.
+//!   as an operator could, was rejected for that reason. A payload that was lost and came back takes effect as it did then: its
+//!   place is where it came back, and its time may be an earlier one.
 //! - **The animal that a payload founds has the number of the payload**, not that of the move. So an animal that was
 //!   founded in the wrong era keeps its number, and the corrections that were made of it.
 //! - **An event that contradicts the new era is voided, with the reason.** If it stayed, an old animal would keep a lot or a

@@ -14,6 +14,7 @@ use crate::change::{AnimalId, BatchId, BatchUse, Origin, PlacedEvent, TagUse};
 use crate::clock::ClockReading;
 use crate::decide::Judge;
 use crate::decide::identity::PlaceError;
+use crate::decide::readmit::is_seen_later;
 use crate::fold::{Rows, RowsError};
 use crate::payload::Event;
 use crate::position::Sequence;
@@ -79,7 +80,7 @@ impl<R: Rows> Judge<'_, R> {
             PlaceError::Rows(error) => DecideError::Rows(error),
         })?;
         let batch = self.batch_at_place(event)?;
-        let placed = PlacedEvent {
+        let mut placed = PlacedEvent {
             event: event.event.clone(),
             animal: identity.animal,
             absorbed: identity.absorbed,
@@ -87,6 +88,10 @@ impl<R: Rows> Judge<'_, R> {
             epc: identity.epc,
             batch,
         };
+        if received.is_of_no_boot() && is_seen_later(&replay.rows, &placed, &received)? {
+            // As when it came back: it would open a batch that its animal is not in.
+            placed.batch = None;
+        }
         let mut joining = BTreeSet::new();
         joining.extend(leads.lid.filter(|_| lid_joins));
         for (owner, tag_use) in [(leads.lf, placed.lf), (leads.epc, placed.epc)] {

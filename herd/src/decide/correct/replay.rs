@@ -107,7 +107,8 @@ impl<'a, R: Rows> Replay<'a, R> {
         received: ClockReading,
         accepted: &PlacedEvent,
     ) -> Result<(), RowsError> {
-        folded(&mut self.rows, at, received, |fold| fold.accepted(origin, accepted))
+        let arrival = Arrival::at_place(received);
+        self.fold_event(at, &ReplayedEvent { origin, decided: received, arrival, accepted }, accepted)
     }
 
     /// Lets the events that founded the animals `joined` later be events of `animal`, as the change `by` says.
@@ -143,7 +144,7 @@ impl<'a, R: Rows> Replay<'a, R> {
             },
             Change::EraMove(step) => {
                 let LateEvent { origin, received, accepted, .. } = step.event()?;
-                ReplayedEvent { origin, decided: *received, arrival: Arrival::InTime, accepted }
+                ReplayedEvent { origin, decided: *received, arrival: Arrival::at_place(*received), accepted }
             }
             other => {
                 let LateEvent { of, origin, received, accepted } = other.late_event()?;
@@ -332,6 +333,13 @@ enum Arrival<'a> {
     Readmitted,
     /// By a later change. The payload `of` arrived at this time.
     AcceptedLater { of: Sequence, received: &'a ClockReading },
+}
+
+impl Arrival<'_> {
+    /// Returns the arrival of an event that an era puts in at the place of its payload. A payload that came back has no boot.
+    fn at_place(received: ClockReading) -> Self {
+        if received.is_of_no_boot() { Self::Readmitted } else { Self::InTime }
+    }
 }
 
 impl<R: Rows> Judge<'_, R> {
