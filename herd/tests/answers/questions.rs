@@ -58,6 +58,7 @@ const NOT_ASKED: &[(&str, &str)] = &[
     ("Store::apply", "the replica does it"),
     ("Store::boot", "the number that the caller gave"),
     ("Store::check", "no answer"),
+    ("Store::has_refused", "no answer"),
     ("Store::head", "that of the reader"),
     ("Store::last_boot", "a clock reading of the log"),
     ("Store::readmit", "a history without losses has none; the tests of a recovery claim what comes back"),

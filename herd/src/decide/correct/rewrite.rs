@@ -18,9 +18,9 @@ use super::batch_states::MembershipChanges;
 use super::dry_run::last_change;
 use super::insertion::{Insertion, InsertionLeads};
 use super::replay::{Replay, ReplayStep, replay_steps};
-use super::rewrite_ranges::{RewriteRanges, event_in, is_rewrite};
+use super::rewrite_ranges::{RewriteRanges, event_in, is_rewrite, placed_event};
 use super::{CorrectionError, DecideError};
-use crate::change::{AnimalId, AnimalState, AnimalStatus, BatchId, Change, PlacedEvent, States};
+use crate::change::{AnimalId, AnimalState, AnimalStatus, BatchId, Change, EraMove, PlacedEvent, States};
 use crate::decide::{History, Judge, Previous};
 use crate::fold::{Rows, RowsError};
 use crate::position::Sequence;
@@ -110,16 +110,19 @@ impl<R: Rows> Judge<'_, R> {
         if let Some(event) = pending {
             (placed, joined) = self.insert(&mut replay, event, &leads)?;
         }
-        let (mut states, previous, moved) = self.differences(&family, &roots, &replay)?;
+        // The history of the event's animal shows the rewrite even if the event had changed nothing.
+        let named = placed.as_ref().map(|event| event.animal);
+        let shown = roots.iter().copied().chain(named).collect();
+        let (mut states, previous, moved) = self.differences(&family, &shown, &replay)?;
         states.batches = self.batches_after(history, &moved, edit.inserted.zip(placed.as_ref()))?;
         Ok(Rewrite { states, previous, placed, joined })
     }
 
-    /// Returns the animals that the replay leaves different.
+    /// Returns the animals that the replay leaves different, and those of `shown`.
     fn differences(
         &self,
         family: &Family,
-        roots: &BTreeSet<AnimalId>,
+        shown: &BTreeSet<AnimalId>,
         replay: &Replay<'_, R>,
     ) -> Result<(States, Vec<Previous>, MembershipChanges), DecideError> {
         let (mut states, mut previous, mut moved) = (States::default(), Vec::new(), MembershipChanges::default());
@@ -135,8 +138,7 @@ impl<R: Rows> Judge<'_, R> {
             };
             let before = &before.state;
             let after = after.unwrap_or_else(|| voided_animal(before));
-            // The history of the event's animal shows the rewrite even if the event had changed nothing.
-            if *before != after || roots.contains(id) {
+            if *before != after || shown.contains(id) {
                 previous.push((*id, self.previous_change(family, before, &after)?));
                 moved.add(before, &after);
                 states.animals.push(after);
@@ -234,7 +236,7 @@ impl<R: Rows> Judge<'_, R> {
     ) -> Result<Sequence, RowsError> {
         let last = last_change(self.rows, before.animal)?;
         let is_split_off = before.absorbed_by.is_some() && after.absorbed_by.is_none();
-        let joined_by = family.changes.get(&last).filter(|change| is_split_off && event_in(last, change).is_some());
+        let joined_by = family.changes.get(&last).filter(|change| is_split_off && absorbs(change, before.animal));
         let own = joined_by.map(Change::previous).unwrap_or_default();
         Ok(own.iter().find(|(animal, _)| *animal == before.animal).map_or(last, |(_, own)| *own))
     }
@@ -263,6 +265,13 @@ fn weighing_places(changes: &BTreeMap<Sequence, Change>, edit: HistoryEdit<'_>) 
         places.extend(made_by.into_iter().chain([dropped.by]).map(|by| (by, inserted.of)));
     }
     places
+}
+
+/// Returns whether the event of a change merges the animal into another one.
+fn absorbs(change: &Change, animal: AnimalId) -> bool {
+    let joins = |step: &EraMove| step.payload.as_ref().is_some_and(|payload| payload.joined.contains(&animal));
+    placed_event(change).is_some_and(|event| event.absorbed == Some(animal))
+        || matches!(change, Change::EraMove(step) if joins(step))
 }
 
 fn too_much_history(animal: AnimalId) -> CorrectionError {

@@ -130,7 +130,7 @@ fn voided_in(change: &Change) -> Option<Sequence> {
     }
 }
 
-fn placed_event(change: &Change) -> Option<&PlacedEvent> {
+pub(super) fn placed_event(change: &Change) -> Option<&PlacedEvent> {
     match change {
         Change::Received(received) => match &received.outcome {
             Outcome::Accepted(accepted) => Some(accepted),
