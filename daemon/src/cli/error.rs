@@ -9,7 +9,7 @@ use crate::settings::BarnSettingsError;
 use crate::slots::command::SlotCommandError;
 use crate::update::command::UpdateError;
 use service::backup::BackupCommandError;
-use service::control::{AskError, CommandError};
+use service::control::CommandError;
 use service::door::key_command::KeyCommandError;
 use service::lifecycle::Exit;
 use service::process::ServiceCommandError;
@@ -41,7 +41,7 @@ pub enum CliError {
     )]
     InDoubt {
         /// Reason why there is no receipt.
-        error: AskError,
+        error: CommandError,
         /// The key of the order.
         idempotency_key: String,
     },

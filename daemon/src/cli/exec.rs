@@ -15,7 +15,7 @@ use herd::change::Acceptance;
 use herd::clock::{Clock as _, SystemClock};
 use herd::correction::{CorrectionForm, CorrectionFormError, CorrectionOrder};
 use herd::randomness::{Randomness as _, SystemRandomness};
-use herd::store::{Directory, JOURNAL_FILE, LOG_FILE, OpenProgress, StoreError, TABLES_FILE};
+use herd::store::{Directory, JOURNAL_FILE, LOG_FILE, OpenProgress, Store, StoreError, TABLES_FILE};
 use service::backup::prove_file;
 use service::control::{CommandError, ControlError, DirectError, ask_or_open};
 use service::door::key_command::{KeyRequest, KeyResponse};
@@ -165,14 +165,13 @@ fn correct(settings: &Settings, order: &CorrectionOrder, out: &mut dyn Write) ->
         let mut store = open_existing(settings)?;
         let clock = SystemClock::default();
         let receipt = store.correct(&request, clock.read()).map_err(DirectError::failed)?;
-        while store.step_era_moves(clock.read()).map_err(DirectError::failed)?.is_some() {}
-        store.settle().map_err(DirectError::failed)?;
+        if let Err(error) = complete(&mut store, &clock) {
+            tracing::warn!(%error, "the next start of the barn completes what the correction has begun");
+        }
         Ok(BarnResponse::Corrected(CorrectionOutcome::try_from(receipt)?))
     });
     let response = response.map_err(|error| match error {
-        CommandError::Ask(error) if error.is_in_doubt() => {
-            CliError::InDoubt { error, idempotency_key: order.idempotency_key.clone() }
-        }
+        error if error.is_in_doubt() => CliError::InDoubt { error, idempotency_key: order.idempotency_key.clone() },
         error => error.into(),
     })?;
     let text = match response {
@@ -195,6 +194,13 @@ fn correct(settings: &Settings, order: &CorrectionOrder, out: &mut dyn Write) ->
         }
         _ => Ok(()),
     }
+}
+
+/// Moves payloads into a reader era if a correction has begun one, and makes the tables durable if there is room. The correction
+/// itself is durable.
+fn complete(store: &mut Store, clock: &SystemClock) -> Result<(), StoreError> {
+    while store.step_era_moves(clock.read())?.is_some() {}
+    store.settle_if_room().map(drop)
 }
 
 fn accept_log(settings: &Settings, author: &str, reason: &str, out: &mut dyn Write) -> Result<(), CliError> {

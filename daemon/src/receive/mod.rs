@@ -28,6 +28,7 @@ use service::lifecycle::Shutdown;
 use service::supervisor::{Probe, ProbeTarget};
 use std::convert::Infallible;
 use std::future::Future;
+use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -39,6 +40,8 @@ mod tests;
 
 /// Delay before a failed radio is asked again, or a packet that could not be recorded is tried again.
 pub const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// Interval of warnings of a store that cannot write. A disk may be full for days, and a card keeps its warnings on itself.
+const WARNING_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Length of the header that the library `RadioHead` puts before a payload.
 const RADIOHEAD_BYTES: usize = 4;
 /// Starts of the payloads that readers send.
@@ -237,6 +240,7 @@ impl ReceiveLoop {
         let channel = self.channel.name.as_str();
         let incoming = stamp(&self.channel, &*self.clock, packet);
         self.tap.show(ReceivedPacket::from(&incoming));
+        let mut warned = None;
         loop {
             match self.recorder.record_packet(incoming.clone()).await {
                 Ok(receipt) => {
@@ -246,7 +250,11 @@ impl ReceiveLoop {
                 Err(error @ (RecordError::Disk(_) | RecordError::TablesBehind { .. }))
                     if !self.shutdown.is_requested() =>
                 {
-                    tracing::warn!(channel, %error, "packet queued: the store cannot write");
+                    let cause = discriminant(&error);
+                    if warned.is_none_or(|(of, at): (_, Instant)| of != cause || at.elapsed() >= WARNING_INTERVAL) {
+                        warned = Some((cause, Instant::now()));
+                        tracing::warn!(channel, %error, "packet queued: the store cannot write");
+                    }
                     self.pause().await;
                 }
                 Err(error) => return Err(error),

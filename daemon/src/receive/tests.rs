@@ -12,7 +12,7 @@ use radio::lora::Modulation;
 use radio::simulated::LedgerError;
 use radio::sx127x::{CrcPolicy, Settings as ChipSettings, Sx127x};
 use radio::{Health, HealthReporter};
-use service::harness::TIMEOUT;
+use service::harness::{LogRecorder, TIMEOUT};
 use service::lifecycle::ShutdownTrigger;
 use service::supervisor::probe;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -101,6 +101,20 @@ async fn a_packet_that_a_full_disk_refuses_is_retried_until_there_is_room() {
     assert_eq!(task.await.unwrap(), ReceiveEnd::RadioClosed);
     assert_eq!(world.received(2).raw, b"hxb:LOT1:LF0:UHF0");
     assert_eq!(world.reader.head().position.sequence, Sequence(4));
+}
+
+/// Catches a full disk that writes a line each second for days, to the card that it is on.
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_is_warned_of_once_an_hour() {
+    let full = DiskGauge::new(|| Ok(DiskSpace { free_bytes: 0, needed_bytes: 1 }));
+    let world = World::new(Rules::default(), full);
+    let (shutdown, (log, _recording)) = (ShutdownTrigger::default(), LogRecorder::start());
+    let task = tokio::spawn(receive_loop(&world, &shutdown).run(scans(1, 0), listening().0, unprobed()));
+    tokio::time::sleep(WARNING_INTERVAL + WARNING_INTERVAL / 2).await;
+    shutdown.request();
+    assert_eq!(task.await.unwrap(), ReceiveEnd::Stopped);
+    let warnings = log.take().into_iter().filter(|line| line.starts_with("WARN packet queued")).count();
+    assert_eq!(warnings, 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use crate::control::{BarnRequest, BarnResponse, BarnStatus, CorrectionOutcome, P
 use crate::health::Health;
 use crate::liveness::LivenessCheck;
 use crate::pairing_code::{CodePairing, respond_about_keys};
-use crate::recorder::{Recorder, RecorderStatus};
+use crate::recorder::{RecordError, Recorder, RecorderStatus};
 use crate::remote::radio_views;
 use crate::tap::{Tap, TapPage};
 use herd::clock::Clock;
@@ -133,7 +133,11 @@ impl Commands {
     /// Applies a correction. It takes its turn among the payloads, so it waits for the writer and not for a thread.
     async fn correct(&self, order: CorrectionOrder) -> Result<BarnResponse, ControlError> {
         let receipt = self.recorder.correct(check_order(order)?, self.clock.read()).await;
-        let receipt = receipt.map_err(|error| ControlError::new("not_now", error.to_string()))?;
+        let receipt = receipt.map_err(|error| match error {
+            // The disk may have accepted it.
+            RecordError::Failed(_) | RecordError::Ended => ControlError::failed(error),
+            _ => ControlError::new("not_now", error.to_string()),
+        })?;
         CorrectionOutcome::try_from(receipt).map(BarnResponse::Corrected)
     }
 

@@ -123,7 +123,7 @@ pub fn backup_with(
 fn request_repeatedly(source: &mut dyn BackupSource, part: &BackupRequest) -> Result<BackupResponse, CommandError> {
     for _ in 1..MAX_ATTEMPTS {
         match source.request(part.clone()) {
-            Err(CommandError::Ask(AskError::NoResponse { .. })) => {}
+            Err(CommandError::Ask(AskError::NoResponse { .. } | AskError::Late { .. })) => {}
             response => return response,
         }
     }

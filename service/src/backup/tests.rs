@@ -227,8 +227,12 @@ impl BackupSource for Busy {
         if self.requests.is_multiple_of(self.unanswered + 1) {
             return self.process.request(request);
         }
-        let source = std::io::ErrorKind::WouldBlock.into();
-        Err(CommandError::Ask(AskError::NoResponse { path: "control".into(), source }))
+        let path = "control".into();
+        Err(CommandError::Ask(if self.requests.is_multiple_of(2) {
+            AskError::NoResponse { path, source: std::io::ErrorKind::WouldBlock.into() }
+        } else {
+            AskError::Late { path, reason: "no response was ready within 5 s".to_owned() }
+        }))
     }
 }
 

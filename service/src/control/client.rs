@@ -2,7 +2,7 @@
 
 use super::place::Place;
 use super::{
-    ControlError, FAILED, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, RESPONSE_TIMEOUT, Request, TIMED_OUT,
+    ControlError, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, RESPONSE_TIMEOUT, Request, TIMED_OUT,
     WRITE_TIMEOUT, decode_response,
 };
 use crate::lifecycle::Exit;
@@ -68,17 +68,6 @@ impl From<&AskError> for Exit {
             | AskError::Late { .. }
             | AskError::Unreadable { .. }
             | AskError::TooLong => Self::NoPeer,
-        }
-    }
-}
-
-impl AskError {
-    /// Returns whether the process may have done what was asked, or may do it yet.
-    pub fn is_in_doubt(&self) -> bool {
-        match self {
-            Self::NoResponse { .. } | Self::Late { .. } | Self::Unreadable { .. } => true,
-            Self::Refused(error) => error.code == FAILED,
-            Self::NotRunning { .. } | Self::TooLong => false,
         }
     }
 }

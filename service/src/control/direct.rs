@@ -1,7 +1,7 @@
 //! Commands that work whether or not the process runs.
 
 use super::owner::{OwnerError, become_owner_of};
-use super::{AskError, ControlError, Request, ask};
+use super::{AskError, ControlError, FAILED, Request, ask};
 use crate::lifecycle::Exit;
 use herd::store::LocalError;
 use std::error::Error;
@@ -79,6 +79,20 @@ pub enum CommandError {
     /// The response answers another request.
     #[error("the running process gave an unexpected response: is it another version?")]
     UnexpectedResponse,
+}
+
+impl CommandError {
+    /// Returns whether the process may have done what was asked, or may do it yet.
+    pub fn is_in_doubt(&self) -> bool {
+        match self {
+            Self::Ask(error) => {
+                matches!(error, AskError::NoResponse { .. } | AskError::Late { .. } | AskError::Unreadable { .. })
+            }
+            Self::Refused(error) => error.code == FAILED,
+            Self::Locked | Self::Owner(_) | Self::Failed(_) => false,
+            Self::UnexpectedResponse => true,
+        }
+    }
 }
 
 impl From<&CommandError> for Exit {

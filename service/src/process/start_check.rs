@@ -6,13 +6,14 @@
 //! Decision: a port that the running process of the same state directory holds is free, because a restart frees it. That
 //! process is found by its control socket and not asked anything. During an upgrade it is another version, whose
 //! responses this one may not understand. Its user is compared with that of the listener in `/proc/net/tcp`. One that starts has
-//! no socket while it opens its files, which may take minutes; it is found by the lock of `local.redb`.
+//! no socket while it opens its files, which may take minutes; it is found by their locks.
 
 use super::state_dir::LOCAL_FILE;
 use crate::control::{SOCKET_NAME, listening_user};
 use crate::door::certificate::{CertificateError, Identity};
 use crate::lifecycle::Exit;
 use crate::settings::TlsSettings;
+use herd::store::LOG_FILE;
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_reuseaddr;
@@ -196,9 +197,12 @@ impl StartCheck<'_> {
 
     /// Returns the owner of the files if a process has them open.
     fn user_of_files(&self) -> Option<u32> {
-        let file = fs::File::open(self.state_dir.join(LOCAL_FILE)).ok()?;
-        let owner = file.metadata().ok()?.uid();
-        file.try_lock_shared().is_err().then_some(owner)
+        // A process leaves `local.redb` closed if it is damaged.
+        [LOCAL_FILE, LOG_FILE].iter().find_map(|name| {
+            let file = fs::File::open(self.state_dir.join(name)).ok()?;
+            let owner = file.metadata().ok()?.uid();
+            file.try_lock_shared().is_err().then_some(owner)
+        })
     }
 }
 
@@ -271,6 +275,10 @@ mod tests {
         let local = fs::File::create(place.path().join(LOCAL_FILE)).unwrap();
         assert!(matches!(check.check(), Err(StartError::TakenPort { .. })), "nobody has its files open");
         local.lock().unwrap();
+        check.check().unwrap();
+        drop(local);
+        let log = fs::File::create(place.path().join(LOG_FILE)).unwrap();
+        log.lock().unwrap();
         check.check().unwrap();
     }
 

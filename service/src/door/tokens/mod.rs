@@ -105,8 +105,11 @@ impl TokenRing {
                 _ => ended.push(name),
             }
         }
-        if !ended.is_empty() {
-            ring.file.replace::<TokenRow>(TOKENS_NAMESPACE, &ended, None)?;
+        if !ended.is_empty()
+            && let Err(error) = ring.file.replace::<TokenRow>(TOKENS_NAMESPACE, &ended, None)
+        {
+            // They are not valid any more, and the next token removes them. To end would make a barn deaf.
+            tracing::warn!(%error, "tokens that have ended stay in the file");
         }
         *ring.by_hash.write().unwrap_or_else(PoisonError::into_inner) = valid;
         Ok(ring)

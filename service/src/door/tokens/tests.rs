@@ -3,6 +3,7 @@ use crate::door::auth::{Access, Guard, require, require_any};
 use crate::door::keys::Scope;
 use axum::http::{Extensions, HeaderMap};
 use herd::randomness::SeededRandomness;
+use herd::store::MemoryDisk;
 use herd::testing::ManualClock;
 use std::path::Path;
 
@@ -51,6 +52,27 @@ impl Yard {
     fn stored(&self) -> usize {
         self.tokens.file.list::<TokenRow>(TOKENS_NAMESPACE).unwrap().len()
     }
+}
+
+/// Catches a barn that is deaf after a power cut, because tokens of the boot before cannot be removed.
+#[test]
+fn tokens_that_have_ended_and_cannot_be_removed_do_not_end_the_start() {
+    let (disk, clock) = (MemoryDisk::default(), Arc::new(ManualClock::default()));
+    let ring = || {
+        let file = LocalFile::open_in(&disk).unwrap();
+        let keys = KeyRing::load(file.clone(), clock.clone(), SeededRandomness::new(1)).unwrap();
+        TokenRing::load(file, Arc::new(keys), clock.clone(), SeededRandomness::new(2))
+    };
+    let before = ring().unwrap();
+    let key = before.keys.add("screen", [Scope::Read].into()).unwrap().reveal().to_owned();
+    let token = before.issue(&before.authenticate(&key).unwrap()).unwrap().reveal().to_owned();
+    drop(before);
+    clock.restart();
+    let file = LocalFile::open_in(&disk).unwrap();
+    let keys = KeyRing::load(file.clone(), clock.clone(), SeededRandomness::new(3)).unwrap();
+    assert!(disk.fail_after("local.redb", 0));
+    let after = TokenRing::load(file, Arc::new(keys), clock.clone(), SeededRandomness::new(4)).unwrap();
+    assert!(after.authenticate(&token).is_none());
 }
 
 /// Catches a token with other scopes than its key, or a guard that does not take tokens.
