@@ -29,6 +29,7 @@ pub fn status_line(health: &Health, pairing: &PairingStatus) -> String {
     parts.extend(disk_error.or(error).map(|why| format!("NOT RECORDING: {why}")));
     parts.extend(head.blocked.map(|why| format!("the tables stop at change {}: {why}", grouped(head.folded.0))));
     parts.extend(health.are_keys_damaged().then(|| "NOBODY IS LET IN: local.redb is damaged".to_owned()));
+    parts.extend(health.missing_address().map(|ip| format!("NOBODY REACHES IT: this machine does not have {ip}")));
     parts.extend(health.certificate_failure().map(|why| format!("NOBODY IS LET IN: {why}")));
     parts.extend(health.damaged_rows().first().map(|row| format!("log.redb is damaged in {row}")));
     parts.extend(health.refusals.finding().map(|why| format!("NO READ TAKEN: {why}")));
@@ -89,6 +90,7 @@ mod tests {
             disk,
             radios,
             local: None,
+            listen: None,
             identity: None,
             refusals,
             clock,

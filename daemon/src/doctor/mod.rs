@@ -14,7 +14,7 @@ mod system_info;
 pub use system_info::SystemInfo;
 
 use crate::control::{BarnRequest, BarnResponse, BarnStatus};
-use crate::health::CERTIFICATE_PART;
+use crate::health::{CERTIFICATE_PART, LISTEN_PART};
 use crate::open::are_files_in_use;
 use crate::pairing_code::PairingStatus;
 use crate::settings::Settings;
@@ -149,7 +149,7 @@ fn running_finding(BarnStatus { pid, listen, sequence, blocked, .. }: &BarnStatu
 
 /// Reports what only the running daemon knows of its health. Doctor looks at the other parts itself.
 fn health_findings(found: &[HealthFinding]) -> Vec<Finding> {
-    let parts = ["store", "log", "keys", "reads", CERTIFICATE_PART];
+    let parts = ["store", "log", "keys", "reads", CERTIFICATE_PART, LISTEN_PART];
     let known = found.iter().filter(|finding| parts.contains(&finding.part.as_str()));
     known.map(|HealthFinding { part, text, .. }| Finding::fail(part.as_str(), text.as_str())).collect()
 }

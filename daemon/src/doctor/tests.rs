@@ -50,10 +50,13 @@ fn a_pairing_code_is_reported_and_only_a_dead_one_warns() {
 #[test]
 fn the_running_daemon_reports_what_only_it_knows() {
     let found = |part: &str, failing| HealthFinding { part: part.into(), failing, text: "no read was taken".into() };
-    let parts = ["reads", "disk", "gate", "certificate"].map(|part| found(part, true));
+    let parts = ["reads", "disk", "gate", "certificate", "listen"].map(|part| found(part, true));
     let findings = health_findings(&[parts.as_slice(), &[found("clock", false)]].concat());
     assert!(findings.iter().all(|finding| finding.level == Level::Fail), "{findings:?}");
-    assert_eq!(findings.iter().map(|finding| finding.what.as_str()).collect::<Vec<_>>(), ["reads", "certificate"]);
+    assert_eq!(
+        findings.iter().map(|finding| finding.what.as_str()).collect::<Vec<_>>(),
+        ["reads", "certificate", "listen"]
+    );
 }
 
 /// Catches advice that does not fit the error, and a backup that is missing and passes for a good one.

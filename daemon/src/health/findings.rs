@@ -12,12 +12,13 @@
 //! - **A clock that no time server sets is no failure.** Order and sync do not depend on it, and a barn without a network
 //!   never has another one. Yet the office shows its times.
 
-use super::{BACKUP_PART, CERTIFICATE_PART, Health, STUCK_WRITE};
+use super::{BACKUP_PART, CERTIFICATE_PART, Health, LISTEN_PART, STUCK_WRITE};
 use crate::receive::RadioHandle;
 use crate::recorder::RecordError;
 use herd::store::{DamagedRow, grouped};
 use herd::wire::HealthFinding;
 use radio::QueueLevel;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Share of a radio's queue from which the packets that wait are a finding: one part of so many.
@@ -36,6 +37,13 @@ fn failing(part: &str, text: String) -> HealthFinding {
     HealthFinding { part: part.to_owned(), failing: true, text }
 }
 
+fn address_text(ip: IpAddr) -> String {
+    format!(
+        "this machine does not have the address {ip} of `listen`, so nobody reaches it, and what the radios hear is \
+         recorded: correct the setting or the network"
+    )
+}
+
 fn certificate_text(why: &str) -> String {
     format!("nobody is let in until the certificate can be used, and what the radios hear is recorded: {why}")
 }
@@ -49,6 +57,7 @@ impl Health {
             self.disk.check().err().map(|error| failing("disk", error.to_string())),
             self.key_failure().map(|why| failing("keys", why)),
             self.certificate_failure().map(|why| failing(CERTIFICATE_PART, certificate_text(&why))),
+            self.missing_address().map(|ip| failing(LISTEN_PART, address_text(ip))),
             self.refusals.finding().map(|why| failing("reads", why)),
         ]
         .into_iter()

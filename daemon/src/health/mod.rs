@@ -23,7 +23,9 @@ use service::backup::BackupGauge;
 use service::door::certificate::Identity;
 use service::door::reply::{ApiError, NoQuery};
 use service::give_back::DAMAGE_PATH;
+use service::process::has_address;
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -32,6 +34,8 @@ use tokio::sync::watch;
 const BACKUP_PART: &str = "backup";
 /// The certificate, among the failing parts.
 pub(crate) const CERTIFICATE_PART: &str = "certificate";
+/// The address to listen on, among the failing parts.
+pub(crate) const LISTEN_PART: &str = "listen";
 /// Time after which a write under way counts as stuck. A slow card stalls for a second now and then.
 const STUCK_WRITE: Duration = Duration::from_millis(1_500);
 
@@ -50,6 +54,8 @@ pub struct Health {
     pub radios: Vec<RadioHandle>,
     /// Reports that keys and counters cannot be written; `None` without such a file.
     pub local: Option<LocalFile>,
+    /// Reports that the machine lacks the address to listen on; `None` without a server.
+    pub listen: Option<SocketAddr>,
     /// Reports that the certificate cannot be used; `None` without a server.
     pub identity: Option<Identity>,
     /// Reports that every read over HTTPS has been refused for minutes.
@@ -123,6 +129,11 @@ impl Health {
     /// Returns why the certificate cannot be used, so that nobody is let in.
     pub fn certificate_failure(&self) -> Option<String> {
         self.identity.as_ref()?.failure()
+    }
+
+    /// Returns the address to listen on if the machine lacks it, so that nobody reaches the server.
+    pub fn missing_address(&self) -> Option<IpAddr> {
+        Some(self.listen?.ip()).filter(|ip| !has_address(*ip))
     }
 
     /// Returns true if there are radios and all of them are failing.

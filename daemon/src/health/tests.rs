@@ -30,6 +30,7 @@ pub(crate) fn health(world: &World, radios: Vec<RadioHandle>) -> Health {
         disk: DiskGauge::plenty(),
         radios,
         local: None,
+        listen: None,
         identity: None,
         refusals: ReadRefusals::default(),
         clock: ClockGauge::new(Arc::new(clock())),
@@ -150,6 +151,10 @@ async fn health_is_200_while_nothing_fails_and_else_names_the_failing_parts() {
     assert_eq!(get_health(&health).await.1["failing"], json!(["certificate"]));
 
     health.identity = None;
+    health.listen = Some("192.0.2.1:5001".parse().unwrap());
+    assert_eq!(get_health(&health).await.1["failing"], json!(["listen"]));
+    health.listen = Some("127.0.0.1:5001".parse().unwrap());
+    assert_eq!(get_health(&health).await.0, 200);
     world.writer.abort();
     assert!(world.writer.await.unwrap_err().is_cancelled());
     assert_eq!(get_health(&health).await.1["failing"], json!(["store"]));

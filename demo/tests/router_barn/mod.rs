@@ -122,6 +122,7 @@ impl Barn {
             disk,
             radios: Vec::new(),
             local: None,
+            listen: None,
             identity: None,
             refusals: ReadRefusals::default(),
             clock: ClockGauge::new(clock()),

@@ -18,6 +18,6 @@ pub use free_memory::give_back_free_memory;
 pub use parts::{Core, End, PartError, Parts, SHUTDOWN_TIMEOUT};
 pub use service_command::{ServiceCommandError, ServiceSettings, check_service, run_service};
 pub use start_check::{StartCheck, StartError};
-pub use state_dir::{LOCAL_FILE, StateDir, StateDirError, TLS_DIRECTORY, own_addresses};
+pub use state_dir::{LOCAL_FILE, StateDir, StateDirError, TLS_DIRECTORY, has_address, own_addresses};
 pub use unit_check::{ServiceUnit, UnitCheckError};
 pub use worker_thread::WorkerThread;

@@ -7,6 +7,7 @@ use crate::settings::TlsSettings;
 use herd::store::{LocalError, LocalFile};
 use std::fs::DirBuilder;
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use tokio::time::{Instant, sleep};
@@ -116,6 +117,13 @@ pub fn own_addresses() -> Vec<SanEntry> {
     interfaces.iter().map(|interface| SanEntry::Ip(interface.ip())).collect()
 }
 
+/// Returns whether this machine has the address, so that a server which listens on it is reached. If its addresses cannot be
+/// listed, it counts as there.
+pub fn has_address(ip: IpAddr) -> bool {
+    let is_there = |interfaces: Vec<if_addrs::Interface>| interfaces.iter().any(|interface| interface.ip() == ip);
+    ip.is_unspecified() || if_addrs::get_if_addrs().map_or(true, is_there)
+}
+
 fn create_directory(path: &Path) -> Result<(), StateDirError> {
     let created = DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(path);
     created.map_err(|source| StateDirError::Create { path: path.into(), source })
@@ -125,7 +133,7 @@ fn create_directory(path: &Path) -> Result<(), StateDirError> {
 mod tests {
     use super::*;
     use std::fs;
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::Ipv4Addr;
     use std::os::unix::fs::PermissionsExt as _;
 
     const NO_TLS: TlsSettings = TlsSettings { certificate: None, key: None };
@@ -204,5 +212,8 @@ mod tests {
     fn the_addresses_of_the_machine_include_its_loopback() {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         assert!(own_addresses().iter().any(|name| matches!(name, SanEntry::Ip(ip) if *ip == loopback)));
+        // The last one is for documentation (RFC 5737): no machine has it.
+        let addresses: [IpAddr; 3] = [loopback, Ipv4Addr::UNSPECIFIED.into(), [192, 0, 2, 1].into()];
+        assert_eq!(addresses.map(has_address), [true, true, false]);
     }
 }

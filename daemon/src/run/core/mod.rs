@@ -69,6 +69,7 @@ pub(super) async fn start(
         disk: disk.clone(),
         radios,
         local: Some(files.local.clone()),
+        listen: Some(settings.listen),
         identity: Some(files.identity.clone()),
         refusals: ReadRefusals::default(),
         clock: ClockGauge::new(clock.clone()),
