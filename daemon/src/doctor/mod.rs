@@ -121,6 +121,10 @@ pub async fn examine(settings: &Settings) -> Report {
         findings.extend(pairing_finding(&status.pairing));
         findings.extend(health_findings(&status.findings));
         findings.extend(status.backup.as_ref().map(backup_finding));
+    } else {
+        // A daemon that runs reports on them itself.
+        let notes = settings.backup.notes(&settings.state_dir);
+        findings.extend(notes.into_iter().map(|note| Finding::warn("backup", note)));
     }
     findings.extend(radios::check(settings, &daemon).await);
     findings.extend(machine::check(settings, &SystemClock::default()));

@@ -38,7 +38,7 @@ pub(super) async fn check(settings: &Settings, daemon: &DaemonState) -> Vec<Find
         let none = Finding::warn("radios", "none in the settings, so payloads arrive over HTTPS only");
         findings.push(none.with_advice("add a [[radio]] to the settings (`herdlinxd config`)"));
     }
-    findings.extend(settings.notes().into_iter().map(|note| Finding::ok("law", note)));
+    findings.extend(settings.radio_notes().into_iter().map(|note| Finding::ok("law", note)));
     findings
 }
 

@@ -32,6 +32,17 @@ async fn before_the_first_start_nothing_fails_and_nothing_is_created() {
     assert!(!state_dir.exists(), "doctor writes nothing");
 }
 
+/// Catches a stick that is not there, reported as a rule of the law that the radios keep.
+#[tokio::test]
+async fn a_directory_of_backups_that_is_missing_is_warned_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = format!("[backup]\ndirectory = {:?}", directory.path().join("stick").display().to_string());
+    let report = examine(&settings(directory.path(), &text)).await;
+    let backup = finding(&report, "backup");
+    assert!(backup.level == Level::Warn && backup.found.contains("does not exist now"), "{backup:?}");
+    assert!(report.findings.iter().all(|finding| finding.what != "law"), "{report:?}");
+}
+
 /// Catches a dead code that nobody is told about, and one that fails a barn which works.
 #[test]
 fn a_pairing_code_is_reported_and_only_a_dead_one_warns() {

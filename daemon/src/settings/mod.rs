@@ -187,6 +187,13 @@ impl Settings {
 
     /// Returns notes about settings that are allowed but may be a mistake, each as a sentence.
     pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.radio_notes();
+        notes.extend(self.backup.notes(&self.state_dir));
+        notes
+    }
+
+    /// Returns what the radios, which only listen, could not transmit.
+    pub(crate) fn radio_notes(&self) -> Vec<String> {
         let radio_notes = |(index, radio): (usize, &RadioSettings)| {
             let name = radio.name_at(index);
             let notes = radio.notes().into_iter();
@@ -196,8 +203,7 @@ impl Settings {
                 )
             })
         };
-        let backup_notes = self.backup.notes(&self.state_dir);
-        self.radio.iter().enumerate().flat_map(radio_notes).chain(backup_notes).collect()
+        self.radio.iter().enumerate().flat_map(radio_notes).collect()
     }
 
     /// Returns the radios except those of kind `none`, with the labels for their packets.
