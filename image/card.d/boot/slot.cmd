@@ -34,8 +34,9 @@ fi
 if test ${devtype} = virtio; then
   setenv extra console=ttyAMA0
 fi
-# herd.slot and herd.trial tell herdlinxd what was started. After a panic the kernel reboots, which uses up a trial.
-setenv bootargs "console=tty0 console=ttyS1,115200 root=PARTUUID=${uuid} ro rootwait net.ifnames=0 panic=10 quiet herd.slot=${slot} herd.trial=${trial} ${extra}"
+# herd.slot and herd.trial tell herdlinxd what was started. After a panic the kernel reboots, which uses up a trial. No
+# console on a serial port: a modem on the pins would transmit what the kernel says.
+setenv bootargs "console=tty0 root=PARTUUID=${uuid} ro rootwait net.ifnames=0 panic=10 quiet herd.slot=${slot} herd.trial=${trial} ${extra}"
 
 setenv sum_matches 'itest.l *${check_addr} == 0x${sum} || itest.l *${check_addr} == 0x${swapped}'
 setenv sum @KCRC@
