@@ -138,6 +138,13 @@ edit_settings() {
     yard sh -ec 'printf "site = \"north\"\n" >>/etc/herdlinx/herdlinxd.toml
         printf "sync_interval = \"7s\"\n" >>/etc/herdlinx-mirror.toml'
 }
+# settings_are_refused: writes a setting that neither program knows. settings_are_corrected removes it.
+settings_are_refused() {
+    yard sh -ec 'echo "no_such_setting = 1" >>/etc/herdlinx/herdlinxd.toml
+        echo "no_such_setting = 1" >>/etc/herdlinx-mirror.toml'
+}
+settings_are_corrected() { yard sed -i '/no_such_setting/d' /etc/herdlinx/herdlinxd.toml /etc/herdlinx-mirror.toml; }
+no_start_is_due() { yard sh -c '! ls /var/lib/herdlinx.start /var/lib/herdlinx-mirror.start 2>/dev/null'; }
 settings_are_edited() {
     yard grep -qxF 'site = "north"' /etc/herdlinx/herdlinxd.toml &&
         yard grep -qxF 'sync_interval = "7s"' /etc/herdlinx-mirror.toml
