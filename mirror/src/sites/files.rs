@@ -9,6 +9,8 @@ use crate::link::Address;
 use herd::clock::iso_utc;
 use herd::pairing::{Fingerprint, Pairing, PairingCode};
 use herd::store::LocalFile;
+#[cfg(test)]
+use herd::store::{Directory, Reader, Store};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -159,6 +161,19 @@ impl SiteFiles {
         sync_directory(&removed)?;
         sync_directory(&self.state_dir.join(SITES_DIRECTORY))?;
         Ok(Some(to))
+    }
+}
+
+#[cfg(test)]
+impl SiteFiles {
+    /// Makes a complete copy of a source, and shows it at the next start.
+    pub(crate) fn copy_from(&self, name: &str, source: &Reader) {
+        let copies = self.copies(&name.parse().unwrap()).unwrap();
+        let number = copies.begin(|_| true).unwrap();
+        let mut store = Store::open_replica(&Directory::new(copies.path(number)).unwrap(), source.store()).unwrap();
+        store.apply(source.run_after(store.head().position, 1_000, 1_000_000).unwrap()).unwrap();
+        store.settle().unwrap();
+        copies.finish(number, |_| true).unwrap();
     }
 }
 

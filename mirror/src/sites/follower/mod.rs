@@ -264,13 +264,14 @@ impl SiteFollower {
     }
 
     /// Starts a new copy beside the served one. An unfinished one is closed and abandoned. `is_decided` says that a person has
-    /// decided for the new one.
+    /// decided for the new one; a decision for the unfinished one holds for the new one, too.
     async fn begin_copy(&mut self, open: &mut OpenCopies, is_decided: bool, reply: CopyReply) {
         self.close_building(open).await;
         let held = self.held(open);
         let begin = move || {
+            let was_decided = held.copies.unfinished()?.is_some_and(|copy| held.copies.is_decided(copy));
             let number = held.copies.begin(|copy| held.is_spent(copy))?;
-            if is_decided {
+            if is_decided || was_decided {
                 held.copies.mark_decided(number)?;
             }
             Ok(number)

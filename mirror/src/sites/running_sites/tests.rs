@@ -5,6 +5,8 @@ use crate::copies::CopiesError;
 use crate::link::tests::barn::{Barn, Identity};
 use crate::run::RunError;
 use crate::sites::follower::MAX_QUEUED_COMMANDS;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use herd::clock::{RawReading, SystemClock};
 use herd::position::StoreId;
 use herd::store::LocalFile;
@@ -64,6 +66,48 @@ async fn a_panic_of_a_sites_task_is_a_failure_that_ends_the_process() {
     let failure = timeout(TIMEOUT, failures.recv()).await.expect("nobody is told").unwrap();
     let told = RunError::from(failure).to_string();
     assert!(told.contains("`north`") && told.contains("no clock is left") && told.contains("restart"), "{told}");
+}
+
+/// Catches a second click that takes back what the first one has decided, so that the site stops again.
+#[tokio::test]
+async fn a_second_resync_keeps_the_decision_of_the_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let identity = Identity::self_signed(KeyPair::generate().unwrap());
+    let (own, fork) = (TestBarn::with_payloads(&["hxb:A:LF1:UHF1"]), TestBarn::with_payloads(&["hxb:B:LF2:UHF2"]));
+    let (shutdown, gate) = (ShutdownTrigger::default(), watch::Sender::new(false));
+    let served = serve::router(Arc::new(OwnStore::new(fork.reader(), || 0)), shutdown.signal());
+    let opened = gate.subscribe();
+    // A new copy gets nothing until the gate is open.
+    let router = served.layer(from_fn(move |request: Request, next: Next| {
+        let mut opened = opened.clone();
+        async move {
+            if request.uri().query().is_some_and(|query| query.contains("after=0&")) {
+                opened.wait_for(|is_open| *is_open).await.unwrap();
+            }
+            next.run(request).await
+        }
+    }));
+    let barn = Barn::start_with(&identity, router);
+    let (addresses, store) = (vec![barn.at.to_string()], own.reader().store());
+    let line = Pairing { addresses, spki_sha256: identity.pin(), store, ..away("north", 1) };
+    let files = files(&directory);
+    files.add(&line, &AddOptions::default(), 0).unwrap();
+    files.copy_from("north", &own.reader());
+    let (sites, _failures) = Sites::start(files, SETTINGS, Arc::new(SystemClock::default())).await.unwrap();
+    let why_stopped = || sites.view("north").unwrap().state().stopped_because;
+    wait_until("the site stops at the fork", async || why_stopped()).await.unwrap();
+
+    let copies = sites.held_copies("north").await.unwrap().copies;
+    for copy in ["copy-2", "copy-3"] {
+        let begun = sites.resync("north".to_owned()).await.unwrap();
+        assert_eq!((begun.to_string().as_str(), copies.is_decided(begun)), (copy, true));
+    }
+    gate.send_replace(true);
+    let head = fork.reader().head().position;
+    let is_shown = async || sites.reader("north").is_ok_and(|copy| copy.head().position == head).then_some(());
+    wait_until("the barn's history is shown", is_shown).await.unwrap();
+    assert_eq!(why_stopped(), None);
+    sites.shut_down().await;
 }
 
 /// An office with the site `north`, whose task is held at the end of the opening: the note beside a kept copy leads to
