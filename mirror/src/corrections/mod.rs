@@ -7,15 +7,16 @@
 //!   correction once it arrives in the log.
 //! - Each order has a connection of its own, so that the office knows whether anything was sent: a failure before that
 //!   is a 503, and only one after it a 504. On a pooled connection that the barn is closing, nobody would know.
-//! - No order is forwarded from a copy that is not followed. Its numbers may belong to another history, and so to other
-//!   animals at the barn.
+//! - No order is forwarded from a copy that is not followed, or that the barn has refused. Its numbers may belong to another
+//!   history, and so to other animals at the barn. A refusal holds until the barn agrees with the copy again, or another
+//!   one is shown. That the site goes on, with a new copy or after a command, says nothing about the one that is shown.
 //!
 //! | outcome | response |
 //! |---|---|
 //! | the barn responded | its status and body, byte for byte |
 //! | invalid request | 400 `bad_request`, 408, 413 or 415; the barn is not asked |
 //! | unknown site | 404 `not_found` |
-//! | the site is not followed | 409 `not_followed`; the barn is not asked |
+//! | the site is not followed, or the barn has refused the shown copy | 409 `not_followed`; the barn is not asked |
 //! | more than [`MAX_CONCURRENT_ORDERS`] at a time | 503 `busy` with `Retry-After` |
 //! | no connection to the barn | 503 `barn_away` with `Retry-After`; nothing was sent |
 //! | another peer at the barn's address | 502 `not_the_barn`; nothing was sent |
@@ -177,10 +178,10 @@ impl Forwarder {
         self.post(site, caller, CORRECTIONS_PATH, bytes).await
     }
 
-    /// Sends a body to the barn of a site, if the site is followed.
+    /// Sends a body to the barn of a site, if the copy that is shown is followed.
     async fn post(&self, site: &str, caller: &str, path: &str, body: Bytes) -> Result<BarnResponse, ApiError> {
         let status = self.sites.status(site).ok_or_else(|| response::unknown_site(site))?;
-        if status.stopped_because.is_some() {
+        if status.stopped_because.is_some() || status.is_refused {
             return Err(response::not_followed());
         }
         let _permit = self.permits.try_acquire().map_err(|_| response::busy())?;

@@ -49,8 +49,8 @@ pub(super) fn unknown_site(site: &str) -> ApiError {
 }
 
 pub(super) fn not_followed() -> ApiError {
-    let message = "this office no longer follows the barn, so a number in its copy may belong to something else at the \
-                   barn. The order was not sent. The site's status has the reason and the way out";
+    let message = "the copy that this office shows does not follow the barn, so a number in it may belong to something else \
+                   at the barn. The order was not sent. The site's status has the reason and the way out";
     ApiError::new(StatusCode::CONFLICT, "not_followed", message)
 }
 

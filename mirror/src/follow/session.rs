@@ -302,7 +302,7 @@ impl<L: Link + 'static> Session<L> {
     fn note_contact(&mut self) {
         self.contact.note_sign_of_life();
         let now_us = self.clock.read().received_at_us;
-        self.status.send_modify(|status| status.last_sync_at_us = Some(now_us));
+        self.status.send_modify(|status| (status.last_sync_at_us, status.is_refused) = (Some(now_us), false));
     }
 
     fn compare_tables(&self, theirs: &Heartbeat) {
@@ -371,7 +371,7 @@ impl<L: Link + 'static> Session<L> {
             status.link = LinkState::Stopped;
             if let FollowEnd::Diverged(divergence) = end {
                 status.failed_syncs += 1;
-                status.diverged = Some(divergence);
+                (status.diverged, status.is_refused) = (Some(divergence), true);
                 status.last_error = Some(divergence.to_string());
             }
         });

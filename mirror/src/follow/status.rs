@@ -80,6 +80,8 @@ pub struct FollowStatus {
     /// True if the follower is that of another copy than the served one. How the served one compares with the barn is unknown
     /// then.
     pub is_of_other_copy: bool,
+    /// True if the barn has refused the served copy, and has not agreed with it since.
+    pub is_refused: bool,
     /// Why nothing more is copied for now; `None` if there is room.
     pub no_room: Option<String>,
     /// Error of the last attempt, or `None` if it succeeded.
@@ -174,7 +176,8 @@ impl FollowStatus {
 
     /// Continues with the follower of a copy that is being made, beside a served one that is not followed any more.
     pub(crate) fn continue_with_other_copy(&mut self, new: Self) {
-        self.continue_with(Self { is_of_other_copy: true, digest_equal: None, ..new });
+        let is_refused = self.is_refused;
+        self.continue_with(Self { is_of_other_copy: true, digest_equal: None, is_refused, ..new });
     }
 
     /// Compares the tables with the barn's, and notes the result. Returns it if both are at the same change and of the
@@ -246,13 +249,13 @@ mod tests {
     #[test]
     fn the_follower_of_a_new_copy_continues_the_counts() {
         let mut status = FollowStatus { successful_syncs: 5, failed_syncs: 2, ..heard(1, None) };
-        status.total_records_synced = 9;
+        (status.total_records_synced, status.is_refused) = (9, true);
         let new =
             FollowStatus { successful_syncs: 3, total_records_synced: 4, last_sync_at_us: Some(1), ..heard(2, None) };
         status.continue_with(new.clone());
         assert_eq!((status.total_syncs(), status.failed_syncs, status.total_records_synced), (10, 2, 13));
         assert_eq!((status.barn, status.last_sync_at_us), (new.barn, Some(1)));
-        assert!(!status.is_of_other_copy, "it was swapped in");
+        assert!(!status.is_of_other_copy && !status.is_refused, "it was swapped in");
     }
 
     /// Catches an office that still calls its tables equal after the barn's upgrade, one that calls them different, and

@@ -61,6 +61,9 @@ pub struct SiteStatus {
     pub duplicates: Option<BarnDuplicates>,
     /// Why replication has stopped, and what to do about it.
     pub stopped_because: Option<String>,
+    /// True if the barn has refused the copy that is served, and has not agreed with it since: also while its successor is
+    /// made, and while it is followed again.
+    pub is_refused: bool,
     /// Both histories, if replication has stopped because they differ.
     pub diverged: Option<Divergent>,
     /// Changes that only kept copies of this office hold, as far as they could be compared; `None` if that is unknown.
@@ -180,6 +183,7 @@ impl SiteStatus {
             copied: copied(&state, site.head_to_copy()),
             opening: state.opening(),
             only_here: state.only_here,
+            is_refused: follow.is_refused,
             diverged: follow.diverged.filter(|_| state.stopped_because.is_some()).map(|how| Divergent {
                 how,
                 own: own_position,

@@ -251,6 +251,7 @@ mod tests {
         };
         let served =
             FollowStatus { link: LinkState::Live, successful_syncs: 3, barn: report(7), ..FollowStatus::default() };
+        let refused = FollowStatus { link: LinkState::Stopped, is_refused: true, ..served.clone() };
         let new = FollowStatus {
             link: LinkState::Pulling,
             successful_syncs: 2,
@@ -264,9 +265,10 @@ mod tests {
         assert_eq!((site.follow_status(), site.head_to_copy()), (served.clone(), Some(7)));
         site.change(|state| state.building_status = Some(building));
         assert_eq!((site.follow_status(), site.head_to_copy()), (served.clone(), Some(9)));
-        status.send_modify(|status| status.link = LinkState::Stopped);
+        status.send_replace(refused);
         let continued = site.follow_status();
         assert_eq!((continued.link, continued.successful_syncs), (LinkState::Pulling, 5));
+        assert!(continued.is_refused, "the barn has agreed with the other copy alone");
         // It has caught up with its own copy, which says nothing about the one that is shown.
         assert_eq!((served.lag_changes(Sequence(7)), continued.lag_changes(Sequence(7))), (Some(0), None));
         assert_eq!((continued.digest_equal, continued.barn.map(|heard| heard.barn.head)), (None, Some(Sequence(9))));

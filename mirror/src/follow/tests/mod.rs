@@ -182,11 +182,13 @@ struct Followed {
 struct Options {
     sync_interval: Duration,
     room: Room,
+    /// The barn refused the copy before.
+    is_refused: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { sync_interval: Duration::from_secs(10), room: Room::plenty() }
+        Self { sync_interval: Duration::from_secs(10), room: Room::plenty(), is_refused: false }
     }
 }
 
@@ -206,7 +208,7 @@ impl Followed {
         store: Store,
         barn: &TestBarn,
         answers: Vec<Result<LinkResponse, LinkError>>,
-        Options { sync_interval, room }: Options,
+        Options { sync_interval, room, is_refused }: Options,
     ) -> Self {
         let (link, ends) = TestLink::new(barn);
         link.answers.lock().unwrap().extend(answers);
@@ -214,7 +216,7 @@ impl Followed {
         let writer = tokio::spawn(writer);
         let copy = handle.reader().clone();
         let clock = Arc::new(ManualClock::at(RawReading { received_at_us: START_US, ..RawReading::default() }));
-        let (status, published) = watch::channel(FollowStatus::default());
+        let (status, published) = watch::channel(FollowStatus { is_refused, ..FollowStatus::default() });
         let shutdown = ShutdownTrigger::default();
         let settings = FollowSettings { sync_interval, seed: 7 };
         let follower = run(link.clone(), handle.with_room(room), settings, clock.clone(), status, shutdown.signal());

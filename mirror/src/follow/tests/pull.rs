@@ -113,7 +113,7 @@ async fn what_arrived_of_a_cut_page_is_fetched_again_if_the_source_does_not_know
     followed.opened().await;
     let pulls = followed.link.pulls();
     assert_eq!((pulls.len(), pulls[2]), (3, (0, 128)));
-    assert_eq!(followed.status().diverged, None);
+    assert_eq!((followed.status().diverged, followed.status().is_refused), (None, false));
     assert_eq!(followed.copy.head().position, barn.reader().head().position);
 }
 
@@ -130,7 +130,18 @@ async fn a_refused_position_ends_the_follower_and_names_the_head_of_the_source()
     assert_eq!((status.link, status.failed_syncs), (LinkState::Stopped, 1));
     assert_eq!((status.diverged, status.refused_by), (Some(Divergence::Other), Some(other)));
     assert_eq!(status.last_error, Some(Divergence::Other.to_string()));
-    assert_eq!(followed.link.asked().len(), 1);
+    assert_eq!((status.is_refused, followed.link.asked().len()), (true, 1));
+}
+
+/// Catches a copy that is trusted again before the barn has agreed with it, and one that never is.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_holds_until_the_source_agrees_with_the_copy() {
+    let barn = barn(3);
+    let options = Options { is_refused: true, ..Options::default() };
+    let mut followed = Followed::with(&barn, vec![Err(unreachable())], options);
+    assert!(followed.failed(1).await.is_refused, "a source that is away agrees with nothing");
+    followed.until("the source agrees", |status| !status.is_refused).await;
+    assert!(followed.status().successful_syncs > 0);
 }
 
 /// Catches a source that is asked all the time while it is away, one that is asked too rarely once it is back, and one whose

@@ -201,6 +201,7 @@ impl Office for TestOffice {
             duplicates: Some(BarnDuplicates { count: 1_234, age_ms: Some(3_000) }),
             arrivals: self.arrivals.clone(),
             stopped_because: self.diverged.map(|both| both.how.to_string()),
+            is_refused: self.diverged.is_some(),
             diverged: self.diverged,
             only_here: self.only_here,
             blocked: None,

@@ -1,5 +1,7 @@
 //! Tests of forwarded orders, from the HTTP route over TLS to a fake barn on loopback.
 
+mod refused_copies;
+
 use super::*;
 use crate::follow::FollowSettings;
 use crate::link::tests::barn::{Barn, Identity};
