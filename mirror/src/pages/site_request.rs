@@ -21,7 +21,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use herd::catalog::Catalog;
 use herd::clock::Clock;
-use herd::position::Sequence;
+use herd::position::{Position, Sequence};
 use herd::store::{Reader, Snapshot};
 use service::door::reply::ApiError;
 use service::sync::NotServedError;
@@ -257,6 +257,11 @@ impl SiteRequest {
     /// Returns true if there is a copy to show.
     pub(super) fn has_copy(&self) -> bool {
         self.reader.is_ok()
+    }
+
+    /// Returns the head of the copy; `None` if there is none to show.
+    pub(super) fn head(&self) -> Option<Position> {
+        self.reader.as_ref().ok().map(|reader| reader.head().position)
     }
 
     /// Returns a path of this site.

@@ -2,9 +2,10 @@
 
 use super::action::{Action, Subject};
 use super::answer::Reason;
-use super::form::{ActionForm, PageFacts};
-use super::typed::Typed;
-use super::{RETRY_AFTER_S, VIEWERS_LOOK, draw_key, may_correct};
+use super::form::{ActionForm, HiddenFields, PageFacts};
+use super::page_position::PagePosition;
+use super::typed::{COPY, Typed};
+use super::{OTHER_COPY, RETRY_AFTER_S, VIEWERS_LOOK, draw_key, may_correct};
 use crate::corrections::BarnResponse;
 use crate::pages::conventions::Conventions;
 use crate::pages::format::without_keys;
@@ -16,6 +17,7 @@ use crate::pages::request::PageRequest;
 use crate::pages::site_request::PagesState;
 use crate::people::LoggedIn;
 use askama::Template;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use herd::randomness::RandomnessError;
 use service::door::reply::ApiError;
@@ -102,6 +104,12 @@ impl Draft {
         Ok(as_refusal(page, error.status, error.retry_after_s))
     }
 
+    /// Shows the form of a page that is of another copy, as one of the copy that is shown now, at this position.
+    pub(super) fn refuse_other_copy(self, shown: &PagePosition) -> Result<Response, ApiError> {
+        let typed = self.typed.rebound(shown);
+        Self { typed, ..self }.refuse(&ApiError::new(StatusCode::CONFLICT, "other_copy", OTHER_COPY))
+    }
+
     /// Shows the form with the barn's reason. If its key belongs to another correction, it gets a new one, and says so first.
     pub(super) fn refuse_as_barn(&self, response: BarnResponse, reason: Reason) -> Result<Response, ApiError> {
         if self.media_type == MediaType::Json {
@@ -123,7 +131,9 @@ impl Draft {
 
     fn page(&self, notice: Notice, key: String) -> Response {
         let facts = PageFacts::new(&self.conventions);
-        let form = ActionForm::new(&self.path, self.action, &self.typed, &facts, key, &self.user.form_token);
+        let (form_token, copy) = (self.user.form_token.clone(), self.typed.get(COPY).to_owned());
+        let hidden = HiddenFields { form_token, key, copy };
+        let form = ActionForm::new(&self.path, self.action, &self.typed, &facts, hidden);
         let name = self.of.name();
         let (title, section) = (format!("Correct {name}"), Some(self.of.section()));
         let frame = Frame { title, section, ..self.frame.clone() };

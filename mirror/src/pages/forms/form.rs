@@ -146,23 +146,24 @@ pub(super) struct ActionForm {
     action: Action,
     fields: Vec<Field>,
     reason: String,
+    hidden: HiddenFields,
+}
+
+/// What a form says of itself.
+#[derive(Clone, Debug)]
+pub(super) struct HiddenFields {
+    pub(super) form_token: String,
     /// Idempotency key: the same form that is sent twice is one correction.
-    key: String,
-    form_token: String,
+    pub(super) key: String,
+    /// Position that the page shows, as text. See [`PagePosition`](super::page_position::PagePosition).
+    pub(super) copy: String,
 }
 
 impl ActionForm {
     /// Makes the form with what was typed. `path` is that of the subject's page.
-    pub(super) fn new(
-        path: &str,
-        action: Action,
-        typed: &Typed,
-        facts: &PageFacts,
-        key: String,
-        form_token: &str,
-    ) -> Self {
+    pub(super) fn new(path: &str, action: Action, typed: &Typed, facts: &PageFacts, hidden: HiddenFields) -> Self {
         let (fields, reason) = (fields(action, typed, facts), typed.get("reason").to_owned());
-        Self { path: format!("{path}/correct"), action, fields, reason, key, form_token: form_token.to_owned() }
+        Self { path: format!("{path}/correct"), action, fields, reason, hidden }
     }
 
     /// Returns the id of a field, which is unique among all forms of a page.
@@ -187,7 +188,7 @@ mod tests {
         for of in [Subject::Animal(1), Subject::Batch(1), Subject::Payload(1)] {
             for action in of.actions() {
                 let asked = fields(*action, &Typed::default(), &PageFacts::default());
-                let names = asked.into_iter().map(|field| field.name).chain(["action", "key", "reason"]);
+                let names = asked.into_iter().map(|field| field.name).chain(["action", "key", "copy", "reason"]);
                 for name in names {
                     let typed = Typed::new(vec![(name.to_owned(), "text".to_owned())]);
                     assert_eq!(typed.kept().collect::<Vec<_>>(), [(name, "text")], "{action:?}");

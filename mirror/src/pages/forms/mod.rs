@@ -4,6 +4,9 @@
 //!
 //! - **A form is an order, and goes the way of all orders** ([`Orders`]): checked here, forwarded to the barn, stored nowhere.
 //!   The author is the name of the user, who cannot choose another one.
+//! - **A form is bound to the copy that its page was of** (`page_position`). A number means something else in another history,
+//!   which a resync, a restored barn or another site at the path may bring while the page is open. Such a form is shown
+//!   again and not forwarded. A copy that has only grown takes it. While no copy is open, nobody can tell, and it is refused.
 //! - **The idempotency key is made when the form is shown.** A form that is sent twice is one correction, also if the first
 //!   answer was lost.
 //! - **What was typed survives.** A form that is refused is shown again, alone, with the reason. It needs no copy of the
@@ -20,6 +23,7 @@ mod answer;
 mod draft;
 mod form;
 mod kept;
+mod page_position;
 mod reprocess;
 mod typed;
 
@@ -29,7 +33,7 @@ pub(super) use reprocess::{ReprocessForm, may_reprocess};
 
 use super::browsers::Browsers;
 use super::conventions::Conventions;
-use super::error::{PageError, query_error};
+use super::error::{PageError, not_served, query_error};
 use super::format;
 use super::login::{has_key, log_in_again, refusal};
 use super::media_type::MediaType;
@@ -43,24 +47,25 @@ use crate::sites::Office;
 use answer::{Answer, for_people};
 use askama::Template;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use axum::{Extension, Router};
 use draft::Draft;
-use form::ActionForm;
+use form::{ActionForm, HiddenFields};
 use herd::clock::Clock;
 use herd::position::Sequence;
 use herd::randomness::{Randomness as _, RandomnessError, SystemRandomness};
 use herd::store::Snapshot;
 use kept::KeptForms;
+use page_position::PagePosition;
 use service::door::reply::{ApiError, with_method_fallback};
 use service::door::serve::connection::Connection;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
-use typed::Typed;
+use typed::{COPY, Typed};
 
 /// Maximum size of a form: notes, reason and password of maximum length, each byte of which may take three.
 const MAX_FORM_BYTES: usize = 24 * 1024;
@@ -76,6 +81,8 @@ const NO_SESSION: &str = "forms need a log-in, in a browser at /login; programs 
 const LOGGED_OUT: &str = "you are not logged in any more; log in, and what you typed is shown again";
 const OTHER_SESSION: &str =
     "this form is of another session; nothing was sent. Look at what you typed, and send it again";
+const OTHER_COPY: &str = "this page is of another copy of the barn, in which the number may belong to something else; nothing was \
+                          sent. Look again, then send it";
 const VIEWERS_LOOK: &str = "you may look, not correct: an owner of this office can make you an operator";
 
 /// Returns whether a user may correct.
@@ -106,10 +113,13 @@ impl Forms {
                 return Self::default();
             }
         };
+        // Without a copy there is nothing to correct.
+        let Some(copy) = site.head().map(PagePosition::of) else { return Self::default() };
         let (path, typed) = (site.path(&of.path()), Typed::default());
         let form = |action: &Action| {
-            let key = format!("{key}-{}", action.as_str());
-            ActionForm::new(&path, *action, &typed, facts, key, &user.form_token)
+            let (form_token, key) = (user.form_token.clone(), format!("{key}-{}", action.as_str()));
+            let hidden = HiddenFields { form_token, key, copy: copy.to_string() };
+            ActionForm::new(&path, *action, &typed, facts, hidden)
         };
         Self(actions.iter().map(form).collect())
     }
@@ -251,7 +261,30 @@ impl FormsState {
         if !draft.user.owns_form(draft.typed.get("form_token")) {
             return draft.refuse(&foreign_form(OTHER_SESSION));
         }
-        self.send(draft).await
+        match self.other_copy(&draft).await {
+            Ok(None) => self.send(draft).await,
+            Ok(Some(shown)) => draft.refuse_other_copy(&shown),
+            Err(error) => draft.refuse(&error),
+        }
+    }
+
+    /// Returns the position of the copy that is shown now if it does not hold the one that the form's page was of. A form
+    /// that names none is not of our pages.
+    async fn other_copy(&self, draft: &Draft) -> Result<Option<PagePosition>, ApiError> {
+        let named = draft.typed.get(COPY);
+        if named.is_empty() {
+            return Ok(None);
+        }
+        let (named, reader) = (PagePosition::parse(named), self.pages.office.reader(&draft.site));
+        let reader = reader.map_err(|reason| not_served(&reason))?;
+        let shown = PagePosition::of(reader.head().position);
+        let held = move || named.map_or(Ok(false), |named| named.is_in(&reader));
+        let held = tokio::task::spawn_blocking(held).await.map_err(|error| {
+            tracing::error!(%error, "the task that compares a form with the copy panicked");
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the form could not be compared with the copy")
+        })?;
+        let is_held = held.map_err(|error| query_error(error.into()))?;
+        Ok((!is_held).then_some(shown))
     }
 
     /// Answers a form of somebody who is not logged in: with the log-in page, or once that was sent, by leading to the form.

@@ -1,6 +1,7 @@
 //! The texts of a form, and the correction that they mean.
 
 use super::action::{Action, Subject};
+use super::page_position::PagePosition;
 use crate::pages::Conventions;
 use crate::people::UserName;
 use crate::zone::Zone;
@@ -9,16 +10,21 @@ use herd::correction::{CorrectionForm, CorrectionOrder, Kilograms};
 use herd::payload::{Grams, Weight, WeightUnit};
 use std::collections::BTreeMap;
 
+/// Name of the field with the position that the page of a form shows.
+pub(super) const COPY: &str = "copy";
+/// Name of the field with a change that was chosen on the page.
+const CHOSEN: &str = "replaces";
 /// Number of characters of a text that a message quotes.
 const MAX_QUOTED_CHARS: usize = 64;
 /// Fields that stay in a form while its user logs in again: all but the password and the text of the former session.
-const KEPT: [&str; 13] = [
+const KEPT: [&str; 14] = [
     "action",
     "key",
+    COPY,
     "reason",
     "weight",
     "weighed_at",
-    "replaces",
+    CHOSEN,
     "tag_kind",
     "tag",
     "pen",
@@ -62,6 +68,14 @@ impl Typed {
     /// Returns the text of a field; empty if the form has no such field.
     pub(super) fn get(&self, name: &str) -> &str {
         self.0.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    /// Returns the texts as those of a page that shows this position. What was chosen on the page is left out: a choice is a
+    /// number of the copy that it was of.
+    pub(super) fn rebound(mut self, copy: &PagePosition) -> Self {
+        self.0.remove(CHOSEN);
+        self.0.insert(COPY.to_owned(), copy.to_string());
+        self
     }
 
     /// Yields what has to survive a log-in.

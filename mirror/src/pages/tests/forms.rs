@@ -3,6 +3,7 @@
 use super::{
     BROWSER, MAX_PAGE_BYTES, TestOffice, TestResponse, at, clock, conventions, filled_store, without_our_script,
 };
+use crate::corrections::response::away;
 use crate::corrections::{BarnResponse, Orders};
 use crate::pages::{Browsers, correction_routes, router};
 use crate::people::{People, Role, UserName};
@@ -12,16 +13,17 @@ use axum::http::{Request, StatusCode, header};
 use axum::{Extension, Router};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use herd::change::{AnimalId, Correction};
+use herd::change::{AnimalId, Correction, Origin};
 use herd::correction::CorrectionOrder;
 use herd::decide::CorrectionRequest;
 use herd::payload::WeightUnit;
 use herd::position::Sequence;
 use herd::randomness::SeededRandomness;
-use herd::store::{LocalFile, MemoryDisk};
+use herd::store::{Incoming, LocalFile, MemoryDisk, Store};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use service::door::reply::ApiError;
+use service::sync::NotServedError;
 use std::sync::{Arc, Mutex};
 use tower::ServiceExt as _;
 
@@ -87,6 +89,15 @@ impl Office {
 
     /// An office with these sites, whose barns give this answer.
     pub(super) fn of(names: &[&'static str], answer: Result<(u16, Value), ApiError>) -> Self {
+        Self::serving(TestOffice::new(names), answer)
+    }
+
+    /// An office whose copy is not served, for this reason.
+    pub(super) fn opening(reason: NotServedError) -> Self {
+        Self::serving(TestOffice { has_copy: false, reason, ..TestOffice::new(&["barn"]) }, Err(away()))
+    }
+
+    fn serving(office: TestOffice, answer: Result<(u16, Value), ApiError>) -> Self {
         let mut store = filled_store(&super::PAYLOADS);
         let request = CorrectionRequest {
             author: "Ana".to_owned(),
@@ -96,13 +107,24 @@ impl Office {
             correction: Correction::MovePen { animal: AnimalId(3), pen: "P2".to_owned() },
         };
         store.correct(&request, at(APPLIED)).unwrap();
-        let sites = Arc::new(TestOffice { store: Mutex::new(store), ..TestOffice::new(names) });
+        let sites = Arc::new(TestOffice { store: Mutex::new(store), ..office });
         let local = LocalFile::open_in(&MemoryDisk::default()).unwrap();
         let people = Arc::new(People::load(local, clock(), SeededRandomness::new(1)).unwrap());
         let barn = Arc::new(FakeBarn { answer, sent: Mutex::default(), reprocessed: Mutex::default() });
         let (of, by) = (sites.clone(), Browsers::new(people.clone(), 5000));
         let forms = correction_routes(of, clock(), conventions(WeightUnit::Kg), by, barn.clone());
         Self { sites, people, barn, forms }
+    }
+
+    /// Shows another copy from now on.
+    pub(super) fn show(&self, copy: Store) {
+        *self.sites.store.lock().unwrap() = copy;
+    }
+
+    /// Records a payload, which follows all others.
+    pub(super) fn record(&self, payload: &str) {
+        let (raw, origin) = (payload.as_bytes().to_vec(), Origin { reader_group: "main".into(), ..Origin::default() });
+        self.sites.store.lock().unwrap().append(&[Incoming { raw, origin, at: at(APPLIED + 1) }]).unwrap();
     }
 
     pub(super) fn applying() -> Self {

@@ -6,6 +6,7 @@ mod corrections;
 mod effects;
 mod figures;
 mod form_answers;
+mod form_copies;
 mod form_logins;
 mod forms;
 mod html;
