@@ -94,7 +94,8 @@ impl SiteFiles {
         }
     }
 
-    /// Turns a prepared barn into a site. Returns `None` if it was forgotten or prepared again in the meantime.
+    /// Turns a prepared barn into a site: under its name, or with a number after it if another barn has that name.
+    /// Returns `None` if it was forgotten or prepared again in the meantime.
     pub fn complete(
         &self,
         prepared: &PreparedSite,
@@ -104,12 +105,29 @@ impl SiteFiles {
         if self.prepared.find(&prepared.name)?.is_none_or(|known| known.key != prepared.key) {
             return Ok(None);
         }
-        // A barn that is paired already keeps its name: its card may have been made anew.
-        let is_known = self.list()?.iter().any(|site| site.store == line.store);
-        let name = (!is_known).then(|| prepared.name.clone());
+        let name = self.name_of_completed(prepared, line)?;
         let receipt = self.add(line, &AddOptions { name, ..AddOptions::default() }, now_us)?;
         self.prepared.remove(&prepared.name)?;
         Ok(Some(receipt))
+    }
+
+    /// Returns the name under which a prepared barn becomes a site; `None` if it is one already.
+    ///
+    /// Nobody stands by while it pairs, so a name that another barn has got meanwhile is no reason to refuse it. A name
+    /// that another prepared barn waits for is kept for that one.
+    fn name_of_completed(&self, prepared: &PreparedSite, line: &Pairing) -> Result<Option<SiteName>, SiteFilesError> {
+        let sites = self.list()?;
+        // A barn that is paired already keeps its name: its card may have been made anew.
+        if sites.iter().any(|site| site.store == line.store) {
+            return Ok(None);
+        }
+        let has_name = |name: &SiteName| sites.iter().any(|site| site.name == *name);
+        if !has_name(&prepared.name) {
+            return Ok(Some(prepared.name.clone()));
+        }
+        let waiting = self.prepared.list()?;
+        let is_taken = |name: &SiteName| has_name(name) || waiting.iter().any(|other| other.name == *name);
+        Ok(Some(SiteName::derive(prepared.name.as_str(), is_taken)))
     }
 
     /// Returns the copies of a site.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::sites::files::SiteFiles;
-use crate::sites::register::AddOptions;
+use crate::sites::register::{AddOptions, PairingOutcome};
 use herd::pairing::Pairing;
 use herd::position::StoreId;
 use herd::randomness::SeededRandomness;
@@ -98,11 +98,28 @@ fn a_prepared_barn_becomes_a_site_under_its_name_unless_it_was_canceled() {
     let canceled = files.prepare(name("south"), &code(4), addresses(), 0).unwrap();
     assert!(files.forget_prepared("south").unwrap() && !files.forget_prepared("south").unwrap());
     assert_eq!(files.complete(&canceled, &pairing(&code(4)), 0).unwrap(), None);
-    // Another barn under a name that is taken is refused, and waits on.
-    let taken = files.prepare(name("north"), &code(5), addresses(), 0).unwrap();
-    let other = Pairing { store: StoreId([2; 16]), ..pairing(&code(5)) };
-    assert!(files.complete(&taken, &other, 0).is_err());
-    assert_eq!(files.prepared_to_search(OFFICE).unwrap().len(), 1);
+}
+
+/// Catches a barn that is refused for ever because another one got its name while its card was on the way, two sites of one
+/// name, and a name that is taken from another prepared barn.
+#[test]
+fn a_prepared_barn_whose_name_is_taken_gets_a_number() {
+    let (directory, file) = local();
+    let files = SiteFiles::new(file, directory.path());
+    let line = |seed, store| Pairing { store: StoreId([store; 16]), ..pairing(&code(seed)) };
+    let first = files.prepare(name("north"), &code(1), addresses(), 0).unwrap();
+    files.complete(&first, &line(1, 1), 0).unwrap().unwrap();
+    let second = files.prepare(name("north"), &code(2), addresses(), 0).unwrap();
+    let receipt = files.complete(&second, &line(2, 2), 0).unwrap().unwrap();
+    assert_eq!((receipt.site.name, receipt.outcome), (name("north-2"), PairingOutcome::New));
+    assert_eq!(files.find("north").unwrap().store, StoreId([1; 16]), "the first one keeps its name");
+    assert_eq!(files.prepared_to_search(OFFICE).unwrap(), []);
+    // `north-3` is the name of a card that is on its way.
+    let waiting = files.prepare(name("north-3"), &code(3), addresses(), 0).unwrap();
+    let third = files.prepare(name("north"), &code(4), addresses(), 0).unwrap();
+    assert_eq!(files.complete(&third, &line(4, 4), 0).unwrap().unwrap().site.name, name("north-4"));
+    assert_eq!(files.complete(&waiting, &line(3, 3), 0).unwrap().unwrap().site.name, name("north-3"));
+    assert_eq!((files.list().unwrap().len(), files.prepared_to_search(OFFICE).unwrap().len()), (4, 0));
 }
 
 /// Catches a change of the stored form, after which an office would forget the barns that it waits for.

@@ -420,7 +420,7 @@ impl PairingTarget for Sites {
         let completed = self.blocking(move |files| files.complete(&prepared, &pairing, now_us)).await;
         let Some(receipt) = completed.map_err(|error| error.to_string())? else { return Ok(()) };
         self.end_search(&name);
-        tracing::info!(site = %receipt.site.name, "the prepared barn has paired by its one-time code");
+        tracing::info!(site = %receipt.site.name, prepared = %name, "the prepared barn has paired by its one-time code");
         self.follow(&receipt).await.map_err(|error| error.to_string())
     }
 }
