@@ -1,5 +1,5 @@
 //! Corrections at the office: an order is validated here, forwarded to the barn, and answered with the barn's response. So is the
-//! request of a page to reprocess what the barn rejected.
+//! request to reprocess what the barn rejected, of a page or a program.
 //!
 //! - The order is forwarded byte for byte, and is neither stored nor retried here. A queue at the office would be a
 //!   second source of truth beside the barn's log, and an order carried out a day later is one that nobody means any
@@ -23,8 +23,9 @@
 //! | sent, but without a complete response | 504 `no_answer`; it is unknown whether the barn applied the order |
 //! | the response is not one to an order | 502 `bad_answer`; it is unknown whether the barn applied the order |
 //! | the barn rejects the office's key | 502 `barn_refused` |
-//! | the barn's version has no corrections | 502 `barn_too_old` |
+//! | the version of the barn, or of an office between, has no such call | 502 `barn_too_old` |
 
+mod reprocess;
 pub(crate) mod response;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use herd::correction::{CorrectionOrder, MAX_ORDER_BYTES};
 use herd::position::Sequence;
+use reprocess::{REPROCESS_PATH, ReprocessQuery};
 use service::door::auth::{Access, Authenticator, Caller, require};
 use service::door::keys::Scope;
 use service::door::reply::{ApiError, NoQuery, RawJson, method_not_allowed};
@@ -51,8 +53,6 @@ use tokio::sync::Semaphore;
 
 /// Path of corrections, at the barn and at the office.
 const CORRECTIONS_PATH: &str = "/api/corrections";
-/// Path at the barn on which rejected payloads are reprocessed.
-const REPROCESS_PATH: &str = "/api/lora/process";
 /// Maximum number of orders at a time. An office has few operators.
 const MAX_CONCURRENT_ORDERS: usize = 16;
 /// Limits of a forwarded order. Its response is a short text.
@@ -86,12 +86,14 @@ pub(crate) struct Forwarder {
     permits: Arc<Semaphore>,
 }
 
-/// Returns the route of all sites, for keys with scope correct or admin: below `/sites/{site}`, and without that prefix
+/// Returns the routes of all sites, for keys with scope correct or admin: below `/sites/{site}`, and without that prefix
 /// while there is only one site.
 pub(crate) fn router(forwarder: Forwarder, keys: Arc<dyn Authenticator>) -> Router {
     let routes = Router::new()
         .route(CORRECTIONS_PATH, post(to_only_site))
         .route("/sites/{site}/api/corrections", post(to_named_site))
+        .route(REPROCESS_PATH, post(reprocess::at_only_site))
+        .route("/sites/{site}/api/lora/process", post(reprocess::at_named_site))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_ORDER_BYTES))
         .with_state(forwarder);
@@ -143,8 +145,8 @@ impl Orders for Forwarder {
         user: &'a UserName,
         after: Sequence,
     ) -> BoxFuture<'a, Result<BarnResponse, ApiError>> {
-        let path = format!("{REPROCESS_PATH}?after={after}");
-        async move { self.post(site, &format!("user {user}"), &path, Bytes::new()).await }.boxed()
+        let query = ReprocessQuery { after: after.0, limit: None };
+        async move { self.send_reprocess(site, &format!("user {user}"), query).await }.boxed()
     }
 }
 
@@ -176,6 +178,11 @@ impl Forwarder {
     ) -> Result<BarnResponse, ApiError> {
         order.checked(caller).map_err(|error| ApiError::bad_request(error.to_string()))?;
         self.post(site, caller, CORRECTIONS_PATH, bytes).await
+    }
+
+    /// Has the barn of a site reprocess rejected payloads. `caller` names the key or user.
+    async fn send_reprocess(&self, site: &str, caller: &str, query: ReprocessQuery) -> Result<BarnResponse, ApiError> {
+        self.post(site, caller, &query.path(), Bytes::new()).await
     }
 
     /// Sends a body to the barn of a site, if the copy that is shown is followed.

@@ -86,7 +86,8 @@ fn pass_on(response: PostResponse) -> Result<BarnResponse, ApiError> {
     if status.is_informational() || status.is_redirection() {
         return Err(bad_answer());
     }
-    // `not_found` is the barn's code for an unknown path. Unknown things that an order names have codes of their own.
+    // `not_found` is the code of an unknown path, and at an office between of an unknown site. Unknown things that an order
+    // names have codes of their own.
     if status == StatusCode::NOT_FOUND && json["error"] == "not_found" {
         return Err(barn_too_old());
     }
@@ -123,6 +124,7 @@ fn barn_refused() -> ApiError {
 }
 
 fn barn_too_old() -> ApiError {
-    let message = "the barn's version of herdlinxd has no corrections: upgrade it. Nothing was corrected";
+    let message = "the barn, or the office between, has nothing at the path of this call: its version is too old, or that \
+                   office does not follow the barn any more. Upgrade it, or pair with the barn. Nothing was corrected";
     ApiError::new(StatusCode::BAD_GATEWAY, "barn_too_old", message)
 }

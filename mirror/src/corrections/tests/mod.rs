@@ -1,7 +1,9 @@
 //! Tests of forwarded orders, from the HTTP route over TLS to a fake barn on loopback.
 
 mod refused_copies;
+mod reprocess;
 
+use super::reprocess::REPROCESS_PATH;
 use super::*;
 use crate::follow::FollowSettings;
 use crate::link::tests::barn::{Barn, Identity};
