@@ -71,7 +71,11 @@ async function refresh() {
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
     if (answer.redirected) return location.reload();
-    if (!answer.ok) return;
+    if (!answer.ok) {
+      // The office is starting, or busy: nothing else may come that asks again. 501 stays as it is.
+      if (answer.status >= 500 && answer.status !== 501) wanted = true;
+      return;
+    }
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const next = page.getElementById("main");
     if (!next || isInUse(main)) { wanted = true; return; }

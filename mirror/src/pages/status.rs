@@ -29,7 +29,7 @@ use service::sync::divergence::Divergence;
 /// Seconds after which the page is fetched again: its figures are of the link, not of the herd.
 const EVERY_S: u32 = 10;
 /// The same while a copy is made, opened or brought up to date, so that the page shows how far that is.
-const PROGRESS_EVERY_S: u32 = 2;
+pub(super) const PROGRESS_EVERY_S: u32 = 2;
 /// Number of event counters on the page; each reader era has six.
 const MAX_COUNTERS: u64 = 200;
 

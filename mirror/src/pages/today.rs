@@ -6,6 +6,8 @@
 //!   showed, and the page says so where it can.
 //! - **The figures are of the catalog** ([`herd::catalog`]). While that is being made, after a start, the page says how far it
 //!   is, and shows the totals of the tables.
+//! - **An open page is fetched again by itself** while figures are missing, and each minute while it shows today: no read may
+//!   come at midnight, or when the figures are ready.
 //! - **"To look at" lists what is there and leads to the entries.** Lines without any are left out: a list of zeros teaches
 //!   people to look away.
 //! - **The chart is an image without script or style**: bars of an SVG, with the numbers in its text for those who do not see
@@ -19,6 +21,7 @@ use super::frame::Section;
 use super::log::week_us;
 use super::page::PageContent;
 use super::site_request::{SiteRequest, query_value};
+use super::status::PROGRESS_EVERY_S;
 use super::sync_status::SyncStatus;
 use crate::day::Day;
 use crate::sites::{LinkState, SiteStatus};
@@ -30,6 +33,8 @@ use herd::query::{BatchView, PageLimit, TotalsView};
 use serde::{Deserialize, Serialize};
 use service::door::reply::ApiError;
 
+/// Seconds after which the page of today is fetched again, so that it changes with the day.
+const EVERY_S: u32 = 60;
 /// Number of open batches in the JSON; the list of batches has the others.
 const MAX_OPEN_BATCHES: u64 = 10;
 /// Maximum number of rows by lot and pen; the others are summed up.
@@ -110,8 +115,8 @@ struct TodayContent {
     site: SiteStatus,
     day: Day,
     today: Day,
-    /// Why there are no figures, if there are none.
-    why_none: Option<String>,
+    /// Why there are no figures of a copy.
+    why_none: Option<ApiError>,
     view: TodayView,
 }
 
@@ -120,6 +125,15 @@ impl PageContent for TodayContent {
 
     const SECTION: Option<Section> = Some(Section::Today);
     const IS_LIVE: bool = true;
+
+    fn every_s(&self) -> Option<u32> {
+        let until_figures_s = match (&self.view.totals, &self.why_none) {
+            (None, _) => Some(PROGRESS_EVERY_S),
+            (_, Some(reason)) => reason.retry_after_s,
+            _ => None,
+        };
+        until_figures_s.or_else(|| self.is_today().then_some(EVERY_S))
+    }
 
     fn title(&self) -> String {
         if self.is_today() { "Today".to_owned() } else { self.day.in_words() }
@@ -255,7 +269,7 @@ pub(super) fn page(site: &SiteRequest) -> Result<Response, ApiError> {
     });
     let (view, why_none) = match view {
         Some(Ok(view)) => (Some(view), None),
-        Some(Err(error)) => (None, Some(error.message)),
+        Some(Err(error)) => (None, Some(error)),
         None => (None, None),
     };
     let content = TodayContent {

@@ -176,6 +176,12 @@ impl Catalogs {
         }
     }
 
+    /// Makes the catalog of a site one that is being built, for ever.
+    #[cfg(test)]
+    pub(crate) fn hold(&self, site: &str) {
+        *self.0.slot(site).state.write().unwrap_or_else(PoisonError::into_inner) = State::Building;
+    }
+
     /// Drops all catalogs, and ends what is being built.
     pub(super) fn forget_all(&self) {
         let slots = std::mem::take(&mut *self.0.by_site.lock().unwrap_or_else(PoisonError::into_inner));

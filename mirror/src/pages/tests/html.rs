@@ -122,6 +122,7 @@ async fn the_first_page_shows_the_progress_of_the_first_copy() {
     let page = get(&copying, "/", BROWSER).await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.body.contains("12,000 of 1,000,000 changes copied"), "{}", page.body);
+    assert!(page.body.contains("<main id=\"main\" data-live data-every=\"2\">"), "it stands still: {}", page.body);
     assert_eq!(get(&copying, "/status", BROWSER).await.status, StatusCode::OK);
     let batches = get(&copying, "/batches", BROWSER).await;
     assert_eq!(batches.status, StatusCode::SERVICE_UNAVAILABLE);

@@ -148,3 +148,25 @@ async fn too_many_streams_are_refused_until_one_is_closed() {
     assert_eq!(get(&router, "/office/live?x=1", BROWSER).await.status, StatusCode::BAD_REQUEST);
     assert_eq!(get(&router, "/sites/else/office/live", BROWSER).await.status, StatusCode::NOT_FOUND);
 }
+
+/// Catches an open page that says "being prepared" until the next read, one that shows yesterday after midnight, and one of a
+/// past day that is fetched for nothing.
+#[tokio::test]
+async fn today_is_fetched_again_until_its_figures_are_there_and_each_minute_after() {
+    let every = async |office: &Router, path: &str| {
+        let page = html_of(office, path).await;
+        let main = page.split("<main id=\"main\"").nth(1).unwrap().split('>').next().unwrap().to_owned();
+        (main, page.contains("being prepared"))
+    };
+    let building = TestOffice::new(&["barn"]);
+    building.catalogs.hold("barn");
+    let building = office_from(building);
+    for path in ["/", "/sites/barn", "/?day=2026-01-14"] {
+        assert_eq!(every(&building, path).await, (" data-live data-every=\"2\"".to_owned(), true), "{path}");
+    }
+    let ready = office_from(TestOffice::new(&["barn"]));
+    for path in ["/", "/sites/barn", "/?day=2026-01-15"] {
+        assert_eq!(every(&ready, path).await, (" data-live data-every=\"60\"".to_owned(), false), "{path}");
+    }
+    assert_eq!(every(&ready, "/?day=2026-01-14").await, (" data-live".to_owned(), false));
+}
