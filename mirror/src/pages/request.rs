@@ -51,9 +51,12 @@ impl PageRequest {
         self.path_params.get("site").map(String::as_str)
     }
 
-    /// Returns the path with its query, below another prefix.
+    /// Returns the path with its query, below the prefix of a site.
     pub(super) fn path_below(&self, prefix: &str) -> String {
-        format!("{prefix}{}", self.uri.path_and_query().map_or("/", |path| path.as_str()))
+        // The first page of a site has no slash at its end.
+        let path = Some(self.uri.path()).filter(|path| *path != "/").unwrap_or_default();
+        let query = self.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{prefix}{path}{query}")
     }
 
     /// Returns a path parameter, or an empty text if the route has none of this name.

@@ -3,7 +3,8 @@
 
 use super::format;
 use super::frame::Frame;
-use super::page::{Page, PageContent};
+use super::media_type::MediaType;
+use super::page::{Page, PageContent, redirect};
 use super::request::PageRequest;
 use super::site_request::{PagesState, site_prefix};
 use super::sync_status::SyncStatus;
@@ -106,7 +107,11 @@ pub(super) async fn office(State(state): State<PagesState>, request: PageRequest
         return state.respond(request, today::page).await;
     }
     if let Err(error) = request.reject_query() {
-        return request.error(error).into_response();
+        // The list takes no query. A link with one is to the first page of the only site there was.
+        return match state.office.first_site().filter(|_| request.media_type == MediaType::Html) {
+            Some(first) => redirect(&request.path_below(&site_prefix(&first))),
+            None => request.error(error).into_response(),
+        };
     }
     state.respond_apart(request, move |state, request| list(state, request, prepared)).await
 }

@@ -99,17 +99,20 @@ async fn without_a_site_the_first_page_explains_pairing() {
     assert_eq!(get(&none, "/office/api/sync-status", "*/*").await.json()["running"], false);
 }
 
-/// Catches a prepared barn that nobody sees because another one is paired already.
-#[tokio::test]
-async fn the_first_page_shows_the_barns_that_have_not_paired_yet() {
-    let prepared = |name: &str, expired, last_error: Option<&str>| PreparedSummary {
+fn prepared(name: &str, expired: bool, last_error: Option<&str>) -> PreparedSummary {
+    PreparedSummary {
         name: name.to_owned(),
         addresses: vec![format!("herdlinx-{name}.local:5001")],
         prepared_at: "2026-01-10T08:00:00.000Z".to_owned(),
         tries: 3,
         expired,
         last_error: last_error.map(str::to_owned),
-    };
+    }
+}
+
+/// Catches a prepared barn that nobody sees because another one is paired already.
+#[tokio::test]
+async fn the_first_page_shows_the_barns_that_have_not_paired_yet() {
     let waiting = [prepared("north", false, Some("cannot reach <it>")), prepared("south", true, None)];
     for sites in [&[][..], &["barn"]] {
         let office = office_preparing(sites, &waiting);
@@ -134,6 +137,22 @@ async fn links_from_before_the_second_site_lead_to_the_first() {
         assert_eq!(get(&office, path, "application/json").await.status, StatusCode::NOT_FOUND, "{path}");
     }
     assert_eq!(get(&office, "/animals/999", BROWSER).await.header(header::LOCATION), "/sites/north%20barn/animals/999");
+    // The list of sites has the path of the first page.
+    let day = get(&office, "/?day=2026-01-15", BROWSER).await;
+    let to = "/sites/north%20barn?day=2026-01-15";
+    assert_eq!((day.status, day.header(header::LOCATION)), (StatusCode::SEE_OTHER, to));
+    assert_eq!(get(&office, to, BROWSER).await.status, StatusCode::OK);
+    assert_eq!(get(&office, "/?day=2026-01-15", "application/json").await.status, StatusCode::BAD_REQUEST);
+}
+
+/// Catches a link to a day that is refused for as long as a card is on its way.
+#[tokio::test]
+async fn links_to_a_day_lead_to_the_only_site_while_a_barn_is_prepared() {
+    let prepared = [prepared("south", false, None)];
+    let day = get(&office_preparing(&["barn"], &prepared), "/?day=2026-01-15", BROWSER).await;
+    assert_eq!((day.status, day.header(header::LOCATION)), (StatusCode::SEE_OTHER, "/sites/barn?day=2026-01-15"));
+    let nowhere = get(&office_preparing(&[], &prepared), "/?day=2026-01-15", BROWSER).await;
+    assert_eq!(nowhere.status, StatusCode::BAD_REQUEST);
 }
 
 /// Catches an animal of two sites that nobody knows to be one. The sites of this office have the same herd.
