@@ -10,8 +10,8 @@ const SECOND_US: u64 = 1_000_000;
 const DAY_US: i64 = 86_400_000_000;
 /// Grams of a pound, times 100,000.
 const POUND_E5: u64 = 45_359_237;
-/// Grams of a tenth of a kilogram.
-const TENTH_G: u32 = 100;
+/// Grams of a kilogram, times 100,000.
+const KILOGRAM_E5: u64 = 100_000_000;
 /// Number of digits of an EID.
 const EID_CHARS: usize = 15;
 /// Digits of an EID that stand together: code of the country or manufacturer, and the first half of the number.
@@ -74,13 +74,16 @@ pub(super) fn weight(weight: impl Borrow<Grams>, unit: WeightUnit, decimals: usi
     format!("{whole}.{present:0<decimals$}")
 }
 
-/// Formats a weight to the tenth, as most scales show it.
-pub(super) fn tenths(weight_g: Grams, unit: WeightUnit) -> String {
-    let rounded = match unit {
-        WeightUnit::Kg => Grams(weight_g.0.saturating_add(TENTH_G / 2) / TENTH_G * TENTH_G),
-        WeightUnit::Lb => weight_g,
-    };
-    weight(rounded, unit, 1)
+/// Formats a weight or a sum of weights, in grams, to the tenth, as most scales show it.
+pub(super) fn tenths(weight_g: impl Into<u64>, unit: WeightUnit) -> String {
+    // A sum of tons in hundred-thousandths of a gram does not fit into 64 bits.
+    let weight_e6 = u128::from(weight_g.into()) * 1_000_000;
+    let unit_e5 = u128::from(match unit {
+        WeightUnit::Kg => KILOGRAM_E5,
+        WeightUnit::Lb => POUND_E5,
+    });
+    let tenths = (weight_e6 + unit_e5 / 2) / unit_e5;
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 /// Returns the number of decimals that show all of these weights: at least one.
@@ -214,8 +217,8 @@ mod tests {
         assert_eq!((decimals_of(&weights[..1]), decimals_of(&weights[..2]), decimals_of(&weights)), (1, 1, 3));
         assert_eq!(weights.map(|grams| weight(grams, WeightUnit::Kg, 1)), ["245.0", "245.5", "249.476"]);
         assert_eq!(weight(weights[0], WeightUnit::Kg, 3), "245.000");
-        assert_eq!(weights.map(|grams| tenths(grams, WeightUnit::Kg)), ["245.0", "245.5", "249.5"]);
-        assert_eq!(tenths(Grams(113_443), WeightUnit::Lb), "250.1", "a tenth of a pound has 45 g");
+        assert_eq!(weights.map(|grams| tenths(grams.0, WeightUnit::Kg)), ["245.0", "245.5", "249.5"]);
+        assert_eq!(tenths(113_443_u32, WeightUnit::Lb), "250.1", "a tenth of a pound has 45 g");
         assert_eq!(weight(Grams(45_359), WeightUnit::Lb, 1), "100.0");
     }
 

@@ -4,7 +4,6 @@ use super::conventions::Conventions;
 use super::format;
 use herd::catalog::CatalogAnimal;
 use herd::clock::{WallTime, iso_utc_if_set};
-use herd::payload::Grams;
 use herd::tables::AnimalStatus;
 
 /// Characters at the end of a UHF tag that a list shows.
@@ -38,7 +37,7 @@ impl Head {
 
     /// Returns the latest weight in the unit of the office, to the tenth as scales show it.
     pub(super) fn weight(&self) -> Option<String> {
-        self.animal.weight_g.map(|weight_g| format::tenths(Grams(weight_g), self.conventions.weight_unit))
+        self.animal.weight_g.map(|weight_g| format::tenths(weight_g, self.conventions.weight_unit))
     }
 
     /// Returns the daily gain in the unit of the office, with two decimals.

@@ -162,8 +162,7 @@ impl LotContent {
     }
 
     fn weight_sum(&self) -> String {
-        let sum = Grams(u32::try_from(self.view.figures.weight_sum_g).unwrap_or(u32::MAX));
-        format::tenths(sum, self.conventions.weight_unit)
+        format::tenths(self.view.figures.weight_sum_g, self.conventions.weight_unit)
     }
 }
 
@@ -254,4 +253,39 @@ fn batches(snapshot: &Snapshot, number: &str, side: Side) -> Result<Vec<BatchVie
     batches.retain(|batch| batch.source_type == source);
     batches.sort_by_key(|batch| std::cmp::Reverse(Sequence(batch.id.0)));
     Ok(batches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zone::Zone;
+    use herd::catalog::HeadFigures;
+    use herd::payload::WeightUnit;
+
+    /// Catches a total on a sheet that is signed for less than the head weighs: 32 bits hold 4,294,967 kg.
+    #[test]
+    fn the_total_weight_of_a_large_lot_is_whole() {
+        for (weight_sum_g, weight_unit, total) in [
+            (4_500_000_000, WeightUnit::Kg, "4500000.0"),
+            (4_500_000_049, WeightUnit::Kg, "4500000.0"),
+            (4_500_000_050, WeightUnit::Kg, "4500000.1"),
+            (4_500_000_000, WeightUnit::Lb, "9920801.8"),
+        ] {
+            let figures = HeadFigures { head: 9_000, weighed: 9_000, weight_sum_g, ..HeadFigures::default() };
+            let view = LotDetails {
+                success: true,
+                lot: "L1".to_owned(),
+                side: Side::In,
+                figures: LotHead::new(&figures, 0, &Zone::UTC),
+                batches: Vec::new(),
+                animals: Vec::new(),
+                more_animals: 9_000,
+            };
+            let (prefix, site) = (String::new(), "barn".to_owned());
+            let conventions = Conventions { weight_unit, zone: Zone::UTC };
+            let page =
+                LotContent { prefix, site, conventions, now_us: 0, has_other_side: false, view }.render().unwrap();
+            assert!(page.contains(&format!(">{total}</td>")), "{weight_sum_g} {weight_unit:?}: {page}");
+        }
+    }
 }
