@@ -8,7 +8,7 @@ use service::lifecycle::ShutdownTrigger;
 use service::sync::{OwnStore, serve};
 use tokio::sync::watch;
 
-/// How far a restored barn has come in its answers.
+/// Answers that a restored barn gives so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     /// It refuses the shown copy. Nothing else has an answer yet.
@@ -31,8 +31,9 @@ impl RestoredBarn {
     /// Starts the barn, which serves `now` to a new copy and refuses that of `before`.
     fn start(before: &Reader, now: &Reader) -> Self {
         let head = before.head().position;
-        let held = Position { epoch: Epoch(head.epoch.0 + 1), digest: Digest([9; 32]), ..head };
-        let refusal = json!({"success": false, "error": "diverged", "message": "not here", "held": held}).to_string();
+        let accepted = Position { epoch: Epoch(head.epoch.0 + 1), digest: Digest([9; 32]), ..head };
+        let refusal =
+            json!({"success": false, "error": "diverged", "message": "not here", "held": accepted}).to_string();
         let (stage, asked) = (watch::Sender::new(Stage::Refusing), watch::Sender::new(false));
         let (stages, new_copy_asked) = (stage.subscribe(), asked.subscribe());
         let (of_shown, served) = (format!("after={}&", head.sequence), now.clone());

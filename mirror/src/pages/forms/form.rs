@@ -149,7 +149,7 @@ pub(super) struct ActionForm {
     hidden: HiddenFields,
 }
 
-/// What a form says of itself.
+/// Hidden fields of a form.
 #[derive(Clone, Debug)]
 pub(super) struct HiddenFields {
     pub(super) form_token: String,
