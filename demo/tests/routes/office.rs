@@ -74,6 +74,7 @@ fn rows() -> Vec<Row> {
         get("/office/api/sync-status", PAGES),
         get("/office/live", PAGES),
         post("/api/corrections", CORRECT, REFUSED_ORDER),
+        post("/api/lora/process", CORRECT, ""),
         get("/animals/{id}/correct", Permission::Anyone).at("/animals/3/correct"),
         get("/batches/by-id/{id}/correct", Permission::Anyone).at("/batches/by-id/3/correct"),
         get("/payloads/{sequence}/correct", Permission::Anyone).at("/payloads/5/correct"),
