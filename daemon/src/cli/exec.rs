@@ -160,10 +160,12 @@ fn pair(settings: &Settings, name: Option<&str>, out: &mut dyn Write) -> Result<
 }
 
 fn correct(settings: &Settings, order: &CorrectionOrder, out: &mut dyn Write) -> Result<(), CliError> {
+    let mut has_begun = false;
     let response = ask(settings, &BarnRequest::Correct(order.clone()), || {
         let request = check_order(order.clone())?;
         let mut store = open_existing(settings)?;
         let clock = SystemClock::default();
+        has_begun = true;
         let receipt = store.correct(&request, clock.read()).map_err(DirectError::failed)?;
         if let Err(error) = complete(&mut store, &clock) {
             tracing::warn!(%error, "the next start of the barn completes what the correction has begun");
@@ -171,7 +173,10 @@ fn correct(settings: &Settings, order: &CorrectionOrder, out: &mut dyn Write) ->
         Ok(BarnResponse::Corrected(CorrectionOutcome::try_from(receipt)?))
     });
     let response = response.map_err(|error| match error {
-        error if error.is_in_doubt() => CliError::InDoubt { error, idempotency_key: order.idempotency_key.clone() },
+        // The disk may have accepted what it failed to sync.
+        error if error.is_in_doubt() || (has_begun && matches!(error, CommandError::Failed(_))) => {
+            CliError::InDoubt { error, idempotency_key: order.idempotency_key.clone() }
+        }
         error => error.into(),
     })?;
     let text = match response {

@@ -25,7 +25,7 @@ use service::backup::{BackupStates, NightlyBackups, Schedule};
 use service::control::{ListenError, listen};
 use service::door::pair::Source;
 use service::door::serve::connections::Connections;
-use service::door::serve::{ServeError, bind, serve};
+use service::door::serve::{ServeError, bind_ahead, serve};
 use service::door::tokens::TokenRing;
 use service::lifecycle::{Exit, reopen_log_on_hangup, shutdown_on_signals};
 use service::process::{PartError, Parts, SHUTDOWN_TIMEOUT, StateDir, give_back_free_memory};
@@ -111,7 +111,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let shutdown = trigger.signal();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let supervisor = Supervisor::from_env();
-    let listener = bind(settings.listen)?;
+    let listener = bind_ahead(settings.listen)?;
     let files = BarnFiles::open_to_run(&settings)?;
     let tap = Tap::default();
     let on_progress = opening_reporter(supervisor.clone(), shutdown.clone());

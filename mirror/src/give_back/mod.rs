@@ -149,12 +149,13 @@ impl HeldCopies {
         let current = self.copies.current()?;
         let mut unreadable = None;
         for copy in self.copies.kept()?.into_iter().rev().filter(|copy| Some(*copy) != current) {
-            if self.is_given_back(copy)? {
+            if self.is_without_log(copy) || self.is_given_back(copy)? {
                 continue;
             }
             match self.open_if_needed(copy) {
                 Ok(None) => {}
                 Ok(Some(reader)) => return Ok(reader),
+                Err(GiveBackError::Store(error)) if !is_unreadable(&error) => return Err(error.into()),
                 Err(error) => {
                     // The count of what is only here has warned of it, and a backup opens the copy for each of its parts.
                     tracing::debug!(%copy, %error, "a kept copy cannot be read, and is passed over");
@@ -246,7 +247,7 @@ impl HeldCopies {
         acceptance: &Acceptance,
     ) -> Result<GiveBackProgress, GiveBackError> {
         match self.step_in_copy(link, cursor, acceptance).await {
-            Err(GiveBackError::Store(error)) => self.pass_over(cursor, &error),
+            Err(GiveBackError::Store(error)) if is_unreadable(&error) => self.pass_over(cursor, &error),
             outcome => outcome,
         }
     }
@@ -353,6 +354,11 @@ fn row_in(copy: &Reader, row: DamagedRow) -> Option<ChangeRun> {
     let after = copy.position_at(Sequence(row.first.0.checked_sub(1)?)).ok()??;
     let run = copy.run_after(after, changes, MAX_ROW_BYTES).ok()?;
     (run.changes.len() == changes && run.changes.bytes() <= MAX_ROW_BYTES).then_some(run)
+}
+
+/// Returns whether a copy cannot be read, now or later. One that is in use, or whose disk is full, can be read after a while.
+fn is_unreadable(error: &StoreError) -> bool {
+    !matches!(error, StoreError::Locked { .. } | StoreError::Canceled { .. })
 }
 
 /// Returns whether an order failed for the row that it holds: the barn refuses that row, or it is too long for the link. Any

@@ -60,12 +60,9 @@ impl People {
         Ok(())
     }
 
-    /// Writes a row. Rows of its namespace that were removed go in the same commit, and others before. Changes must be locked.
+    /// Writes a row, after the removed rows are gone. Changes must be locked.
     pub(super) fn put<T: Serialize>(&self, space: &str, key: &str, row: &T) -> Result<(), LocalError> {
-        SPACES.iter().filter(|other| **other != space).try_for_each(|other| self.save_removals_from(other))?;
-        let gone = self.removed().of(space);
-        self.file.replace(space, &gone, Some((key, row)))?;
-        self.removed().forget(space);
-        Ok(())
+        self.save_removals()?;
+        self.file.put(space, key, row)
     }
 }

@@ -30,7 +30,7 @@ const BARN_FINDING: Family =
 const FOLLOWED: Family =
     Family::new("site_followed", "0 while replication is stopped until an operator decides, else 1.");
 const ONLY_HERE: Family =
-    Family::new("only_here", "Changes that only kept copies of this office hold, if they could be compared.")
+    Family::new("only_here", "Changes that only kept copies of this office hold, of those that could be compared.")
         .in_unit("changes");
 const CATALOG: Family =
     Family::new("catalog", "Memory of the index for lists and searches, once a page has needed it.").in_unit("bytes");

@@ -179,7 +179,7 @@ async fn serve_connection<Q: Request>(mut stream: UnixStream, handler: &Handler<
         Ok(Ok(line)) if line.is_empty() => return, // a probe whether anybody listens
         Ok(Ok(line)) => respond(&line, handler).await,
         Ok(Err(error)) => Err(ControlError::new("bad_request", format!("cannot read the request: {error}"))),
-        Err(_) => Err(timed_out("the request did not arrive", REQUEST_TIMEOUT)),
+        Err(_) => Err(ControlError::new("not_received", late("the request did not arrive", REQUEST_TIMEOUT))),
     };
     let line = encode_response(result);
     match timeout(WRITE_TIMEOUT, stream.write_all(line.as_bytes())).await {
@@ -193,11 +193,11 @@ pub(super) async fn respond<Q: Request>(line: &[u8], handler: &Handler<Q>) -> Re
     let request = decode_request(line)?;
     timeout(RESPONSE_TIMEOUT, handler(request))
         .await
-        .unwrap_or_else(|_| Err(timed_out("no response was ready", RESPONSE_TIMEOUT)))
+        .unwrap_or_else(|_| Err(ControlError::new(TIMED_OUT, late("no response was ready", RESPONSE_TIMEOUT))))
 }
 
-fn timed_out(what: &str, after: Duration) -> ControlError {
-    ControlError::new(TIMED_OUT, format!("{what} within {} s", after.as_secs()))
+fn late(what: &str, after: Duration) -> String {
+    format!("{what} within {} s", after.as_secs())
 }
 
 async fn read_line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {

@@ -38,16 +38,16 @@ impl ReceiveLoop {
             let reason = handover.error.as_ref().map_or_else(late_reason, ToString::to_string);
             tracing::error!(channel, unrecorded, reason, "radio stopped with unrecorded packets");
         }
-        match handover.error {
-            Some(RecordError::Failed(_) | RecordError::Ended) => ReceiveEnd::WriterEnded,
-            _ => ReceiveEnd::Stopped,
-        }
+        if handover.has_writer_ended() { ReceiveEnd::WriterEnded } else { ReceiveEnd::Stopped }
     }
 }
 
 /// Returns why packets were not recorded, if no error says it.
 fn late_reason() -> String {
-    format!("the recorder takes longer than {} ms; it still writes what it has queued", HANDOVER_TIMEOUT.as_millis())
+    format!(
+        "the recorder takes longer than {} ms, and may still write what it has queued",
+        HANDOVER_TIMEOUT.as_millis()
+    )
 }
 
 /// State of a handover.
@@ -64,7 +64,13 @@ struct Handover<'a> {
 }
 
 impl<'a> Handover<'a> {
-    /// Records the packet in hand, and packets of the radio until it has none left.
+    /// Returns whether nothing can be recorded any more.
+    fn has_writer_ended(&self) -> bool {
+        matches!(self.error, Some(RecordError::Failed(_) | RecordError::Ended))
+    }
+
+    /// Records the packet in hand, and packets of the radio until it has none left. Those of a radio whose writer has ended stay
+    /// in it.
     ///
     /// Packets that come meanwhile are taken only after the others, because they could overtake those that wait for room.
     async fn record_all(
@@ -77,7 +83,8 @@ impl<'a> Handover<'a> {
             self.begin(recording);
         }
         loop {
-            while self.taken < HANDOVER_PACKETS
+            while !self.has_writer_ended()
+                && self.taken < HANDOVER_PACKETS
                 && let Some(Ok(packet)) = radio.receive().now_or_never()
             {
                 self.taken += 1;

@@ -10,22 +10,26 @@ use std::net::{SocketAddr, TcpListener};
 const BACKLOG: i32 = 128;
 
 /// Binds the address before anything is served, so that the port is known even if port 0 was requested.
-///
-/// An address that this machine does not have yet is served once it has it: after a power cut a barn is up before its
-/// network, and must hear its radios without one. `check` refuses such an address, because it may be a mistake.
 pub fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    let bound = match TcpListener::bind(address) {
-        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
+    TcpListener::bind(address).map_err(|source| ServeError::Bind { address, source })
+}
+
+/// Binds the address as [`bind`] does, also if this machine does not have it yet: it is served once it has.
+///
+/// After a power cut a barn is up before its network, and must hear its radios without one. `check` refuses such an address,
+/// because it may be a mistake.
+pub fn bind_ahead(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    match bind(address) {
+        Err(ServeError::Bind { source, .. }) if source.kind() == ErrorKind::AddrNotAvailable => {
             tracing::warn!(%address, "this machine does not have the address to listen on; it is served once it has");
-            bind_ahead(address).map_err(Into::into)
+            listen_ahead(address).map_err(|errno| ServeError::Bind { address, source: errno.into() })
         }
         bound => bound,
-    };
-    bound.map_err(|source| ServeError::Bind { address, source })
+    }
 }
 
 /// Listens on an address that is not there yet (`IP_FREEBIND` in ip(7)).
-fn bind_ahead(address: SocketAddr) -> Result<TcpListener, Errno> {
+fn listen_ahead(address: SocketAddr) -> Result<TcpListener, Errno> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
@@ -49,15 +53,18 @@ mod tests {
     fn an_address_that_is_not_there_yet_is_bound_with_a_warning_and_a_port_in_use_is_refused() {
         let (log, _recording) = LogRecorder::start();
         // Addresses for documentation (RFC 5737, RFC 3849): no machine has them.
-        for address in ["192.0.2.1:0", "[2001:db8::1]:0"] {
-            let address: SocketAddr = address.parse().unwrap();
-            let bound = bind(address).unwrap().local_addr().unwrap();
+        let addresses: [SocketAddr; 2] = ["192.0.2.1:0", "[2001:db8::1]:0"].map(|address| address.parse().unwrap());
+        // A kernel may have no IPv6.
+        let has_v6 = TcpListener::bind("[::]:0").is_ok();
+        for address in addresses.into_iter().filter(|address| address.is_ipv4() || has_v6) {
+            assert!(matches!(bind(address), Err(ServeError::Bind { .. })), "an office is told at its start");
+            let bound = bind_ahead(address).unwrap().local_addr().unwrap();
             assert_eq!(bound.ip(), address.ip());
             assert_ne!(bound.port(), 0);
             assert!(log.take().iter().any(|line| line.starts_with("WARN this machine does not have")));
         }
         let held = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let refused = bind(held.local_addr().unwrap());
+        let refused = bind_ahead(held.local_addr().unwrap());
         assert!(matches!(refused, Err(ServeError::Bind { .. })), "{refused:?}");
         assert_eq!(log.take(), Vec::<String>::new());
     }

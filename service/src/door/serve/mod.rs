@@ -41,7 +41,7 @@ use axum::middleware::from_fn;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
 use connections::Connections;
-pub use listen::bind;
+pub use listen::{bind, bind_ahead};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -91,7 +91,9 @@ const HTTP2_CONNECTION_WINDOW: u32 = 512 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address is not available.
-    #[error("cannot listen on {address}: {source}; another process may use the port")]
+    #[error(
+        "cannot listen on {address}: {source}; another process may use the port, or the address is not this machine's"
+    )]
     Bind {
         /// Requested address.
         address: SocketAddr,
