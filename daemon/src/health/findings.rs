@@ -5,7 +5,8 @@
 //! - **Every reader of the health gets it from the same list**: the open call its words, the status and the offices the
 //!   sentences. Two lists would tell two stories.
 //! - **A queue that fills is told at a quarter.** A chute at its limit delivers 15 packets a second. A radio then has
-//!   50 s left before packets are lost. An ordinary stall of a slow card is a second, which is 15 packets, and stays below. A full queue loses packets, so its radio fails.
+//!   50 s left before packets are lost. An ordinary stall of a slow card is a second, which is 15 packets, and stays below. A
+//!   full queue loses packets, so its radio fails.
 //! - **A backup that is missing is no failure either.** Nothing is lost yet, and an office is a copy as well. The open call
 //!   lists it after two days, so that a stick may be away for a night without a call in the morning; the sentence comes with
 //!   the first failure.

@@ -57,7 +57,7 @@ impl PagesGuard {
 
 /// Lets a request for a page in, and has the answer end with the key or session that it is given to.
 ///
-/// What a form wrote is told to the end, and a stream ends itself, with an event that says why.
+/// The answer about a write is told to the end, and a stream ends itself, with an event that says why.
 async fn authorize_page(State(guard): State<PagesGuard>, mut request: Request, next: Next) -> Response {
     let is_stream = is_live_path(request.uri().path());
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
