@@ -249,3 +249,33 @@ impl OtherTag {
         others.map(pack).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a text that reads back as another one, and tags that are kept apart although 13 bytes hold them: each then takes
+    /// a label, its entries in two maps, and several times the memory.
+    #[test]
+    fn a_text_reads_back_and_only_one_that_no_form_holds_is_kept_apart() {
+        let mut long_texts = Labels::default();
+        for (text, is_long) in [
+            ("982000123456789", false),
+            ("982000123456", false),
+            ("98200012345678A", true),
+            ("9820001234567", true),
+            ("E2003412013456789ABCDEF0", false),
+            ("e2003412013456789abcdef0", true),
+            ("E2003412013456789ABCDEFG", true),
+            ("Y-17", false),
+            ("A", false),
+            ("", true),
+            ("Y\u{0}17", true),
+        ] {
+            let packed = Packed::new(Some(text), &mut long_texts);
+            assert_eq!(packed.text(&long_texts).as_deref(), Some(text));
+            assert_eq!(Packed::known(text, &long_texts), Some(packed));
+            assert_eq!(packed.form == Form::Long, is_long, "{text:?}");
+        }
+    }
+}
