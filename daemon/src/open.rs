@@ -26,8 +26,6 @@ use service::door::keys::{KeyError, KeyRing};
 use service::door::pair::Source;
 use service::lifecycle::Exit;
 use service::process::{StateDir, StateDirError};
-use std::fs::File;
-use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -186,17 +184,9 @@ fn open_identity_to_run(settings: &Settings) -> Result<Identity, StateDirError> 
     }
 }
 
-/// Returns true if another process has the files of the barn open, or may have. It also has the radios then: a daemon listens
-/// to them while it folds its tables, before its control socket is there, and until it has stopped, when the socket is gone.
-///
-/// Changes nothing. The lock that it tries is shared and held for a moment.
+/// Returns true if another process has the files of the barn open, or may have. It also has the radios then.
 pub fn are_files_in_use(settings: &Settings) -> bool {
-    let directory = StateDir::new(&settings.state_dir);
-    // If `local.redb` is damaged, a daemon leaves it closed.
-    [directory.local_file(), directory.path().join(LOG_FILE)].iter().any(|path| match File::open(path) {
-        Ok(file) => file.try_lock_shared().is_err(),
-        Err(error) => error.kind() != ErrorKind::NotFound,
-    })
+    !matches!(StateDir::new(&settings.state_dir).user_of_files(), Ok(None))
 }
 
 /// Opens the store alone, for commands that read the files.

@@ -8,12 +8,11 @@
 //! responses this one may not understand. Its user is compared with that of the listener in `/proc/net/tcp`. One that starts has
 //! no socket while it opens its files, which may take minutes; it is found by their locks.
 
-use super::state_dir::LOCAL_FILE;
-use crate::control::{SOCKET_NAME, listening_user};
+use super::state_dir::StateDir;
+use crate::control::listening_user;
 use crate::door::certificate::{CertificateError, Identity};
 use crate::lifecycle::Exit;
 use crate::settings::TlsSettings;
-use herd::store::LOG_FILE;
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_reuseaddr;
@@ -189,20 +188,11 @@ impl StartCheck<'_> {
 
     /// Returns true if the process of this state directory seems to listen on the port.
     fn is_held_by_running_process(&self) -> bool {
-        let user = listening_user(&self.state_dir.join(SOCKET_NAME)).or_else(|| self.user_of_files());
+        let directory = StateDir::new(self.state_dir);
+        let user = listening_user(&directory.socket()).or_else(|| directory.user_of_files().ok().flatten());
         let Some(user) = user else { return false };
         let tables = TCP_TABLES.iter().filter_map(|table| read_table(table).ok());
         tables.into_iter().any(|table| listeners(&table, self.listen.port()).any(|uid| uid == user))
-    }
-
-    /// Returns the owner of the files if a process has them open.
-    fn user_of_files(&self) -> Option<u32> {
-        // A process leaves `local.redb` closed if it is damaged.
-        [LOCAL_FILE, LOG_FILE].iter().find_map(|name| {
-            let file = fs::File::open(self.state_dir.join(name)).ok()?;
-            let owner = file.metadata().ok()?.uid();
-            file.try_lock_shared().is_err().then_some(owner)
-        })
     }
 }
 
@@ -243,6 +233,8 @@ fn listeners(table: &str, port: u16) -> impl Iterator<Item = u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::LOCAL_FILE;
+    use herd::store::LOG_FILE;
     use std::net::{Ipv4Addr, TcpListener};
     use std::os::unix::net::UnixListener;
 
@@ -269,7 +261,7 @@ mod tests {
         let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let check = check_of(place.path(), held.local_addr().unwrap().port());
         assert!(matches!(check.check(), Err(StartError::TakenPort { .. })));
-        let control = UnixListener::bind(place.path().join(SOCKET_NAME)).unwrap();
+        let control = UnixListener::bind(StateDir::new(place.path()).socket()).unwrap();
         check.check().unwrap();
         drop(control);
         let local = fs::File::create(place.path().join(LOCAL_FILE)).unwrap();
@@ -277,6 +269,7 @@ mod tests {
         local.lock().unwrap();
         check.check().unwrap();
         drop(local);
+        // A process leaves `local.redb` closed if it is damaged.
         let log = fs::File::create(place.path().join(LOG_FILE)).unwrap();
         log.lock().unwrap();
         check.check().unwrap();

@@ -4,11 +4,11 @@ use crate::control::{LOCKED_RETRY, LOCKED_TIMEOUT, SOCKET_NAME};
 use crate::door::certificate::{CertificateError, Identity, IdentityFiles, SanEntry};
 use crate::lifecycle::Exit;
 use crate::settings::TlsSettings;
-use herd::store::{LocalError, LocalFile};
-use std::fs::DirBuilder;
+use herd::store::{LOG_FILE, LocalError, LocalFile};
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::net::{IpAddr, TcpListener};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use tokio::time::{Instant, sleep};
 
@@ -76,6 +76,23 @@ impl StateDir {
         create_directory(&self.path)
     }
 
+    /// Returns the owner of the files if a process has them open; it has the radios and the port as well, or is about to.
+    ///
+    /// One that starts has its control socket only after it has opened its files, which may take minutes, and one that stops
+    /// removes the socket first. Changes nothing: the lock that is tried is shared and held for a moment.
+    pub fn user_of_files(&self) -> io::Result<Option<u32>> {
+        // A process leaves `local.redb` closed if it is damaged.
+        for name in [LOCAL_FILE, LOG_FILE] {
+            match File::open(self.path.join(name)) {
+                Ok(file) if file.try_lock_shared().is_err() => return Ok(Some(file.metadata()?.uid())),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
     /// Opens `local.redb`, creating it if it does not exist.
     pub fn open_local(&self) -> Result<LocalFile, LocalError> {
         LocalFile::open(self.local_file())
@@ -110,8 +127,8 @@ impl StateDir {
     }
 }
 
-/// Returns the addresses of this machine, as names of its certificate. If they cannot be listed, the certificate does without them: peers that pin the
-/// key ignore its names.
+/// Returns the addresses of this machine, as names of its certificate. If they cannot be listed, the certificate does
+/// without them: peers that pin the key ignore its names.
 pub fn own_addresses() -> Vec<SanEntry> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     interfaces.iter().map(|interface| SanEntry::Ip(interface.ip())).collect()
