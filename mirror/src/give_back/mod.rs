@@ -114,7 +114,7 @@ impl HeldCopies {
     }
 
     /// Returns the first copy that may hold what the barn lacks, after `after`.
-    pub fn first_open(&self, after: Option<CopyNumber>) -> Result<Option<GiveBackCursor>, CopiesError> {
+    fn first_open(&self, after: Option<CopyNumber>) -> Result<Option<GiveBackCursor>, CopiesError> {
         let current = self.copies.current()?;
         for copy in self.copies.kept()?.into_iter().filter(|copy| Some(*copy) > after) {
             if (Some(copy) == current || !self.is_without_log(copy)) && !self.is_given_back(copy)? {
@@ -122,6 +122,12 @@ impl HeldCopies {
             }
         }
         Ok(None)
+    }
+
+    /// Returns the first copy as [`first_open`](Self::first_open) does, which may open many logs.
+    async fn next_open(&self, after: Option<CopyNumber>) -> Result<Option<GiveBackCursor>, GiveBackError> {
+        let held = self.clone();
+        Ok(tokio::task::spawn_blocking(move || held.first_open(after)).await??)
     }
 
     /// Returns whether a copy has no log, as after a person has carried it to the barn.
@@ -247,21 +253,21 @@ impl HeldCopies {
         acceptance: &Acceptance,
     ) -> Result<GiveBackProgress, GiveBackError> {
         match self.step_in_copy(link, cursor, acceptance).await {
-            Err(GiveBackError::Store(error)) if is_unreadable(&error) => self.pass_over(cursor, &error),
+            Err(GiveBackError::Store(error)) if is_unreadable(&error) => self.pass_over(cursor, &error).await,
             outcome => outcome,
         }
     }
 
     /// Goes on with the next copy after one that cannot be read.
-    fn pass_over(&self, cursor: GiveBackCursor, error: &StoreError) -> Result<GiveBackProgress, GiveBackError> {
+    async fn pass_over(&self, cursor: GiveBackCursor, error: &StoreError) -> Result<GiveBackProgress, GiveBackError> {
         let GiveBackCursor { copy, stage } = cursor;
         if matches!(stage, GiveBackStage::Mend { .. }) {
             // The shown copy returns no row. It is named when its turn comes among the others.
-            return Ok(GiveBackProgress { next: self.first_open(None)?, ..GiveBackProgress::default() });
+            return Ok(GiveBackProgress { next: self.next_open(None).await?, ..GiveBackProgress::default() });
         }
         tracing::warn!(%copy, %error, "a kept copy cannot be read, and is passed over");
         let unreadable = vec![UnreadableCopy { copy, why: error.to_string() }];
-        Ok(GiveBackProgress { unreadable, next: self.first_open(Some(copy))?, ..GiveBackProgress::default() })
+        Ok(GiveBackProgress { unreadable, next: self.next_open(Some(copy)).await?, ..GiveBackProgress::default() })
     }
 
     async fn step_in_copy(
@@ -281,7 +287,7 @@ impl HeldCopies {
         };
         let next = match next {
             Some(stage) => Some(GiveBackCursor { copy, stage }),
-            None => self.first_open(Some(copy))?,
+            None => self.next_open(Some(copy)).await?,
         };
         Ok(GiveBackProgress { next, ..GiveBackProgress::default() })
     }
@@ -297,7 +303,7 @@ impl HeldCopies {
     ) -> Result<GiveBackProgress, GiveBackError> {
         let row = damaged_rows(link).await?.into_iter().rfind(|row| row.last < before);
         let Some(row) = row else {
-            return Ok(GiveBackProgress { next: self.first_open(None)?, ..GiveBackProgress::default() });
+            return Ok(GiveBackProgress { next: self.next_open(None).await?, ..GiveBackProgress::default() });
         };
         let next = Some(GiveBackCursor { copy, stage: GiveBackStage::Mend { before: row.first } });
         let is_mended = match row_in(reader, row) {
@@ -337,7 +343,7 @@ impl HeldCopies {
         } else {
             let barn = head_of(link).await?;
             self.copies.mark_given_back(copy, &GivenBack { end, barn })?;
-            self.first_open(Some(copy))?
+            self.next_open(Some(copy)).await?
         };
         let done =
             GiveBackProgress { kept, duplicates, not_repeated, not_repeated_count, ..GiveBackProgress::default() };
