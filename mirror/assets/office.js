@@ -47,6 +47,8 @@ noteAges(document);
 
 let shownAsOf = line?.dataset.asOf;
 let fetchedAt = Date.now();
+// Time to the next fetch: the minimum, or what an office that is busy has asked for.
+let restMs = REFRESH_MS;
 let wanted = false;
 let fetching = false;
 
@@ -65,7 +67,7 @@ function isInUse(main) {
 
 async function refresh() {
   const main = document.getElementById("main");
-  if (!wanted || fetching || document.hidden || Date.now() - fetchedAt < REFRESH_MS || isInUse(main)) return;
+  if (!wanted || fetching || document.hidden || Date.now() - fetchedAt < restMs || isInUse(main)) return;
   wanted = false;
   fetching = true;
   try {
@@ -74,8 +76,10 @@ async function refresh() {
     if (!answer.ok) {
       // The office is starting, or busy: nothing else may come that asks again. 501 stays as it is.
       if (answer.status >= 500 && answer.status !== 501) wanted = true;
+      restMs = Math.max(REFRESH_MS, Number(answer.headers.get("Retry-After")) * 1000 || 0);
       return;
     }
+    restMs = REFRESH_MS;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const next = page.getElementById("main");
     if (!next || isInUse(main)) { wanted = true; return; }
