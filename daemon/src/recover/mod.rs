@@ -3,7 +3,7 @@
 //! | step | then an interruption leaves |
 //! |---|---|
 //! | the files are searched | the barn as it was |
-//! | the new log is written to `recovering/`, read back, and gets its next epoch and what lay behind gaps | the same, and `recovering/` |
+//! | the new log, its next epoch and what lay behind gaps are written to `recovering/` and read back | also `recovering/` |
 //! | `local.redb` notes the recovery | a barn that does not start, and says to run the same command again |
 //! | journal and log get other names, and the new log and its tables the right ones | the same |
 //! | the note goes, with the position of the new log | the barn, recovered |

@@ -26,14 +26,14 @@
 //!
 //! # Formats of the state directory
 //!
-//! The trial of a new root ends in the old root if it fails, with everything that the new one has written to `/var`.
-//! **So a root on trial writes only what the root before it can read.** This holds because a format changes in two
-//! releases: the first one reads the new format, and the second one writes it. [`manifest::WRITES_STATE_FORMAT`] and
+//! The trial of a new root ends in the old root if it fails, with everything that the new one has written to `/var`. **So a
+//! root on trial writes only what the root before it can read.** This holds because a format changes in two releases: the
+//! first one reads the new format, and the second one writes it. [`manifest::WRITES_STATE_FORMAT`] and
 //! [`manifest::READS_STATE_FORMAT`] number the formats of all files that outlive an update: the rows of the log and the
-//! changes in them, the journal, `local.redb`, redb's own file format, and what `firstboot` keeps. The manifest has the number that the new root
-//! writes, and `update` refuses a number that the running program cannot read. Tables are not counted: a program folds
-//! them again if they are of another `FOLD_VERSION`. A format must change there first where `ARCHITECTURE.md` lists its
-//! golden bytes, so a changed test is the reminder.
+//! changes in them, the journal, `local.redb`, redb's own file format, and what `firstboot` keeps. The manifest has the
+//! number that the new root writes, and `update` refuses a number that the running program cannot read. Tables are not
+//! counted: a program folds them again if they are of another `FOLD_VERSION`. A format must change there first where
+//! `ARCHITECTURE.md` lists its golden bytes, so a changed test is the reminder.
 //!
 //! Rejected: writing the old format until the update is confirmed. Every writer would then exist twice, and the change
 //! would take place at a moment that no test of a release sees.

@@ -163,7 +163,8 @@ impl Deployment {
         Ok((essence(&barn) == essence(&office), self.follower.borrow().position == barn.position))
     }
 
-    /// Revokes the keys of the run, removes its user unless that is the last owner, and stops both processes, which must exit with 0.
+    /// Revokes the keys of the run, removes its user unless that is the last owner, and stops both processes, which must
+    /// exit with 0.
     pub(super) async fn stop(mut self) -> Result<(), DemoError> {
         self.follower_shutdown.request();
         // An error is a panic in the follower. The lags then lack samples, and the counts are still right.

@@ -7,8 +7,8 @@
 //!   error of a scale would be multiplied.
 //! - **A weight is odd if it differs from the one before by more than a tenth and 3 kg a day.** Gut fill is about 4 % of the
 //!   weight of cattle, and no feed makes 3 kg a day over weeks. What is found is looked at by people; nothing is refused.
-//! - **The last export is the one whose payload came last**, in the order of the log, or by times if both are known. A later change
-//!   may accept, bring back or move an earlier one.
+//! - **The last export is the one whose payload came last**, in the order of the log, or by times if both are known. A
+//!   later change may accept, bring back or move an earlier one.
 
 use super::columns::{Entry, Marks, NO_GAIN, NO_TIME, NO_WEIGHT};
 use super::facts::Fact;

@@ -91,8 +91,8 @@ impl<B: Rows> Folding<'_, B> {
 
     /// Returns whether the weight of an animal is of a later weighing than an event that is accepted late.
     ///
-    /// Times decide if the clock followed a time source at both or at neither. Of one clock before and after it was set, the order
-    /// of the log decides.
+    /// Times decide if the clock followed a time source at both or at neither. Of one clock before and after it was set,
+    /// the order of the log decides.
     fn weighed_later(&self, state: &AnimalState, weighed_at: WallTime) -> bool {
         let Some(payload) = self.late.filter(|_| state.weight_g.is_some()) else { return false };
         if weighed_at.synchronized == state.weighed_at.synchronized {

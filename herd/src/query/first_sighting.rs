@@ -2,8 +2,9 @@
 //!
 //! # Decisions
 //!
-//! - **The first sighting is the event that founded the animal, or an earlier sign of one that was merged into it.** The row tells
-//!   both: the number of the animal is that of its founding event, and each tag and batch names the change that brought it.
+//! - **The first sighting is the event that founded the animal, or an earlier sign of one that was merged into it.** The
+//!   row tells both: the number of the animal is that of its founding event, and each tag and batch names the change that
+//!   brought it.
 //! - **A voided event is no sighting**, although the animal keeps its number. Only then is the history read for the first event
 //!   that counts, up to [`MAX_CHANGES_READ`]. A date in the row was rejected: it would be written for every animal, and
 //!   wanted for few.

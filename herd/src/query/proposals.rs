@@ -7,8 +7,8 @@
 //!   let old events in a second time.
 //! - **A proposal starts at the first collision.** It says how many payloads would be moved and which animals they would
 //!   leave, so that a person sees whether that is right. A person may give another payload to start from.
-//! - **The text of a proposal reads a bounded part of the log**, because a page shows it. If there is more, or a row is damaged, its
-//!   counts are lower bounds, and it says so.
+//! - **The text of a proposal reads a bounded part of the log**, because a page shows it. If there is more, or a row is
+//!   damaged, its counts are lower bounds, and it says so.
 
 use super::QueryError;
 use super::counters::CounterCursor;

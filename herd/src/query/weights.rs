@@ -2,8 +2,8 @@
 //!
 //! # Decisions
 //!
-//! - **A correction of a weight belongs to the event whose weight it replaces.** It no longer counts once that event is void, also
-//!   if a person accepts the payload anew: then the payload counts as it was read.
+//! - **A correction of a weight belongs to the event whose weight it replaces.** It no longer counts once that event is
+//!   void, also if a person accepts the payload anew: then the payload counts as it was read.
 //! - **If an era moves the event, the correction goes with it, as long as the animal is the same.** The tables say so: the fold
 //!   copies the correction to the amendments of the move. A person corrected the weight of that animal, not of the other one.
 

@@ -117,8 +117,8 @@ impl<'a> FoundLog<'a> {
     fn doubtful(&self, epoch: Epoch, remembered: Option<&Position>) -> Option<DamagedRow> {
         let (own_end, end) = (self.chain.own_end, self.chain.end.0);
         let mut own = self.islands().filter(|island| island.place.source < Source::Given);
-        // A machine has one branch in each epoch. A remembered change with one of these numbers is not the chain's: `own_end` would
-        // be there.
+        // A machine has one branch in each epoch. A remembered change with one of these numbers is not the chain's:
+        // `own_end` would be there.
         let has_left = remembered
             .is_some_and(|position| position.epoch > epoch || (own_end + 1..=end).contains(&position.sequence.0));
         // Without a memory nothing shows the epoch of what lies behind a gap.

@@ -27,8 +27,8 @@
 //! - **The own log, the journal and a given file count together.** A row that is damaged in one of them may be whole in another:
 //!   an office's backup fills the gap, and then nothing is lost.
 //! - **A whole log is left as it is.** A given file then adds what only it holds, such as the reads that an office has kept.
-//! - **Memory is bounded by [`MAX_RECOVER_BYTES`],** however large the log is. Rows that follow each other in a page are one piece;
-//!   nothing is held of a piece but its place and its ends; the journal is read in place.
+//! - **Memory is bounded by [`MAX_RECOVER_BYTES`],** however large the log is. Rows that follow each other in a page are
+//!   one piece; nothing is held of a piece but its place and its ends; the journal is read in place.
 //! - **What the medium does not return counts as zeros.** A card that fails in some blocks still has the others.
 
 mod chain;

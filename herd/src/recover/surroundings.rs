@@ -2,10 +2,11 @@
 //!
 //! # Decisions
 //!
-//! - **A page is believed unless its surroundings speak against it.** A payload may contain the header of a page with a row behind
-//!   it. If the header comes to lie where a page may begin, and the first block of the long row around it is lost, nothing else
-//!   announces that one. A row that another one follows is proved by that. A row that none follows counts unless a change
-//!   encloses it, the block before it is lost and the rest of a change is behind it, or an intact row has its bytes in a payload.
+//! - **A page is believed unless its surroundings speak against it.** A payload may contain the header of a page with a row
+//!   behind it. If the header comes to lie where a page may begin, and the first block of the long row around it is lost,
+//!   nothing else announces that one. A row that another one follows is proved by that. A row that none follows counts
+//!   unless a change encloses it, the block before it is lost and the rest of a change is behind it, or an intact row has
+//!   its bytes in a payload.
 //! - **Whoever knows the digest before a row can make one that follows.** So the digest before it proves nothing.
 //! - Rejected: believing only what another row follows. The last row before each gap would be lost, and damage is far more
 //!   frequent than an attack.

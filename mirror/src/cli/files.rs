@@ -5,8 +5,8 @@ use herd::store::LocalFile;
 use service::control::{ControlError, DirectError};
 use service::process::StateDir;
 
-/// Opens `local.redb`. Pairing, preparing a card and adding a key are possible before the first start, so they create it if necessary;
-/// other commands do not.
+/// Opens `local.redb`. Pairing, preparing a card and adding a key are possible before the first start, so they create it if
+/// necessary; other commands do not.
 pub(super) fn open_local(settings: &Settings, creates: bool) -> Result<LocalFile, DirectError> {
     let directory = StateDir::new(&settings.state_dir);
     if creates {

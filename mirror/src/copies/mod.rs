@@ -10,11 +10,11 @@
 //! than `current` is unfinished, and the next start continues it.
 //!
 //! A copy that may hold changes which the current one lacks is never deleted: the previous copy stays beside the current
-//! one until the swap after it, and then only one that the new copy holds, or that was given back to the barn, is removed. The
-//! file `given-back` in its directory says that, and where the barn was then: a barn may lose again what it was given, so the
-//! copy stays until the current one has come past that position. An unfinished copy may be the only one that holds the last
-//! reads of a barn that was lost in the meantime. When another copy takes its place, or when it is canceled, it is set aside by the
-//! file `set-aside`: it stays in the same way, and is not continued.
+//! one until the swap after it, and then only one that the new copy holds, or that was given back to the barn, is removed.
+//! The file `given-back` in its directory says that, and where the barn was then: a barn may lose again what it was given,
+//! so the copy stays until the current one has come past that position. An unfinished copy may be the only one that holds
+//! the last reads of a barn that was lost in the meantime. When another copy takes its place, or when it is canceled, it is
+//! set aside by the file `set-aside`: it stays in the same way, and is not continued.
 
 use herd::position::Position;
 use serde::{Deserialize, Serialize};

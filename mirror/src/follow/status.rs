@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 /// State of the link to a barn.
 ///
-/// A follower reports every state but `Unwell`, `Copying` and `Opening`. The status of a site (`sites::SiteStatus`) adds what the site's copies
-/// and its task know.
+/// A follower reports every state but `Unwell`, `Copying` and `Opening`. The status of a site (`sites::SiteStatus`) adds
+/// what the site's copies and its task know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkState {

@@ -114,8 +114,8 @@ pub(super) fn query_error(error: QueryError) -> ApiError {
 mod tests {
     use super::*;
 
-    /// Catches an error page that a browser never fetches again although it will do, one that it fetches for ever, and one that it
-    /// fetches although it was the answer to a form.
+    /// Catches an error page that a browser never fetches again although it will do, one that it fetches for ever, and one
+    /// that it fetches although it was the answer to a form.
     #[test]
     fn only_temporary_errors_ask_for_a_retry() {
         let building = NoCatalogError::Building { percent: 7 };

@@ -28,8 +28,8 @@
 //! | `/batches.csv`, `/animals.csv`, `/payloads.csv` | the same lists for a spreadsheet |
 //! | `/animals/eids.txt` | the EIDs of a list of animals, 15 digits a line |
 //!
-//! Every path also exists below `/sites/{site}`. Without that prefix it is of the only site. If there are several, it leads people
-//! to the site that was paired first, and `/search` searches all of them.
+//! Every path also exists below `/sites/{site}`. Without that prefix it is of the only site. If there are several, it leads
+//! people to the site that was paired first, and `/search` searches all of them.
 
 mod animal_list;
 mod animal_query;

@@ -134,8 +134,8 @@ async fn wait_until_link(yard: &Yard, link: &str) -> Value {
     }
 }
 
-/// Catches a wrong card in the barn whose reads replace those of the right one on the pages, although nobody decided so, and a new
-/// copy of it that stops the right one later.
+/// Catches a wrong card in the barn whose reads replace those of the right one on the pages, although nobody decided so,
+/// and a new copy of it that stops the right one later.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_copy_replaces_one_that_does_not_fit_the_barn_only_if_a_person_decides_so_then() {
     let (mut yard, mut other) = (Yard::new(2_000, NarrowSettings::rate(24_000)).await, forked());

@@ -44,8 +44,8 @@ pub(crate) async fn open_socket(routes: Router, path_and_query: &str) -> ClientS
     client_async(format!("ws://barn{path_and_query}"), client).await.unwrap().0
 }
 
-/// Returns the next message as a short text: a text message as it is, the kind of a blob, `ping`, `pong`, or `close` with its code
-/// and reason if it has them.
+/// Returns the next message as a short text: a text message as it is, the kind of a blob, `ping`, `pong`, or `close` with
+/// its code and reason if it has them.
 pub(crate) async fn next_text(socket: &mut ClientSocket) -> String {
     match socket.next().await {
         Some(Ok(Message::Text(text))) => text.to_string(),

@@ -17,11 +17,12 @@ const MIN_TIMEOUT_S: u64 = 60;
 const TIMEOUT_FACTOR: u64 = 4;
 /// Time after which an unchanged test program is killed, in seconds.
 const MAX_UNCHANGED_S: u64 = 1_800;
-/// Time after which a test program is killed, beyond that after which its mutant counts as hanging, in seconds. cargo-mutants sends
-/// SIGTERM, which a program ignores once one of its tests has waited for that signal.
+/// Time after which a test program is killed, beyond that after which its mutant counts as hanging, in seconds.
+/// cargo-mutants sends SIGTERM, which a program ignores once one of its tests has waited for that signal.
 const KILL_AFTER_S: u64 = 5;
-/// Arguments for `cargo test`. Documentation examples would add a build and a minute to each mutant, and repeat what tests claim. A
-/// test program starts no further test after a failure, with [`UNSTABLE`]; a caught mutant then ends after half the time.
+/// Arguments for `cargo test`. Documentation examples would add a build and a minute to each mutant, and repeat what tests
+/// claim. A test program starts no further test after a failure, with [`UNSTABLE`]; a caught mutant then ends after half
+/// the time.
 const TEST_ARGUMENTS: [&str; 4] = ["--tests", "--", "-Zunstable-options", "--fail-fast"];
 /// Makes a stable test program take unstable options. Only the program gets it: Cargo would build everything anew.
 const UNSTABLE: &str = "RUSTC_BOOTSTRAP=1";
@@ -91,8 +92,8 @@ impl CargoMutants {
         read_outcomes(&results.join("mutants.out"))
     }
 
-    /// Runs the tests of the unchanged crate as those of a mutant, which must pass, and returns the time that a mutant gets for them.
-    /// If they were run otherwise, what fails each run would pass for caught mutants.
+    /// Runs the tests of the unchanged crate as those of a mutant, which must pass, and returns the time that a mutant gets
+    /// for them. If they were run otherwise, what fails each run would pass for caught mutants.
     fn time_tests(&self, name: &str) -> Result<Duration, MutantsError> {
         let test = || {
             let mut command = self.with_build(cargo());

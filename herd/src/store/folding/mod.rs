@@ -13,9 +13,9 @@
 //! - **A replica folds on a thread of its own, a source does not.** In bulk the fold takes longer than everything before it,
 //!   and a replica needs none of its results to go on. A source decides about each payload on what the one before left:
 //!   a second thread cost it 10 to 30 % with 100 senders.
-//! - **Changes are handed over before they are written to the log.** So the fold of a lone change takes place while the disk syncs
-//!   the log. The rows stay in the memory of the fold until the log has their changes; only then are they published, and
-//!   only what is published can be flushed. So the tables are never ahead of what is durable.
+//! - **Changes are handed over before they are written to the log.** So the fold of a lone change takes place while the
+//!   disk syncs the log. The rows stay in the memory of the fold until the log has their changes; only then are they
+//!   published, and only what is published can be flushed. So the tables are never ahead of what is durable.
 //! - **Whichever of log and fold is done last publishes the rows.** Otherwise a lone change would wait for a thread to wake
 //!   up. `Backlog` has the place where the one leaves the rows for the other.
 //! - **The fold lags by a bounded number of changes.** The writer waits once that is reached. The head says how far each of

@@ -2,8 +2,8 @@
 //!
 //! # Decisions
 //!
-//! - **A panic of redb is an error of the file.** See [`guarded`](super::super::guarded). The panic is caught where the file is read
-//!   or written, and nowhere else.
+//! - **A panic of redb is an error of the file.** See [`guarded`](super::super::guarded). The panic is caught where the
+//!   file is read or written, and nowhere else.
 //! - **The file is removed at once, while it is open.** A mark in the file could not be relied on: the file is damaged. This
 //!   process reads on what it has, until its writer ends at the next check.
 //! - **A disk without room is no damage.** The file is as sound as before, and to fold it again would need more room. redb reads

@@ -86,8 +86,8 @@ async fn the_heartbeats_have_the_head_of_the_copy_and_the_aged_report_of_the_bar
     assert_eq!((second.barn.age_ms, second.barn.duplicates), (Some(age_ms + passed_ms), DUPLICATES));
 }
 
-/// Catches a follower that goes on although the barn has another history, one that leaves a barn that is a change ahead or behind,
-/// and a quiet link that is no contact.
+/// Catches a follower that goes on although the barn has another history, one that leaves a barn that is a change ahead or
+/// behind, and a quiet link that is no contact.
 #[tokio::test(start_paused = true)]
 async fn a_heartbeat_is_a_contact_if_it_agrees_and_ends_the_connection_if_it_cannot() {
     let barn = barn(4);

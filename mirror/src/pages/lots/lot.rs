@@ -143,7 +143,8 @@ impl LotContent {
         lot_path(&self.prefix, &self.view.lot, other)
     }
 
-    /// Returns a path to the same head in another form. Head that came back keeps its export lot, and is not of the lot that left.
+    /// Returns a path to the same head in another form. Head that came back keeps its export lot, and is not of the lot
+    /// that left.
     fn animals_path(&self, path: &str) -> String {
         let filter = if self.is_out() { "show=exported&export_lot" } else { "lot" };
         format!("{}{path}?{filter}={}", self.prefix, query_value(&self.view.lot))

@@ -2,8 +2,8 @@
 //!
 //! # Decisions
 //!
-//! - **A form of an owner is a command.** It goes to the same responder as the commands of the control socket, so what a page does
-//!   and what a command does cannot differ.
+//! - **A form of an owner is a command.** It goes to the same responder as the commands of the control socket, so what a
+//!   page does and what a command does cannot differ.
 //! - **A reason is asked for what changes a site**, and the log of the process has it with the name of the owner.
 
 mod copy_choice;

@@ -37,7 +37,8 @@ async fn reads(office: &Router, query: &str) -> (Vec<u64>, Value) {
     (ids, list["next"].clone())
 }
 
-/// Catches a filter that shows a read at its edge, or one without a signal, and one that skips a quarter of an hour with such reads.
+/// Catches a filter that shows a read at its edge, or one without a signal, and one that skips a quarter of an hour with
+/// such reads.
 #[tokio::test]
 async fn weak_signals_are_those_below_the_limit_in_any_quarter_of_an_hour() {
     let office = office_with(

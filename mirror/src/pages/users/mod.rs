@@ -2,10 +2,10 @@
 //!
 //! # Decisions
 //!
-//! - **Every change is one form, and answered with a redirect**, except for a link or a key: its secret is stored nowhere and must
-//!   not be in a URL, so the answer itself shows it, once.
-//! - **An answer that is loaded again takes back no link.** The browser sends the form again then. Each page has a text of its own
-//!   in its forms, and the same text makes one link.
+//! - **Every change is one form, and answered with a redirect**, except for a link or a key: its secret is stored nowhere
+//!   and must not be in a URL, so the answer itself shows it, once.
+//! - **An answer that is loaded again takes back no link.** The browser sends the form again then. Each page has a text of
+//!   its own in its forms, and the same text makes one link.
 //! - **Keys that are made here only read.** Other scopes are for programs of whoever runs the machine, who has the command. A key
 //!   of any scope is revoked here: somebody must be able to at once.
 //! - **The last owner stays.** An office without an owner could be managed by its machine's administrator only.

@@ -1,7 +1,8 @@
 //! The steps after a copy has turned out to be damaged.
 //!
-//! - **It is made again beside the damaged one,** which is kept while it may hold what the new one lacks, and shown meanwhile if it
-//!   can still be opened. The database has to be opened anew: when it panics on a damaged page, its locks stay poisoned.
+//! - **It is made again beside the damaged one,** which is kept while it may hold what the new one lacks, and shown
+//!   meanwhile if it can still be opened. The database has to be opened anew: when it panics on a damaged page, its locks
+//!   stay poisoned.
 //! - **Once a day.** A disk that damages a second copy is one for a person.
 //! - **Any other failure of a writer ends the process.** A restart opens the files again, which mends a failed commit.
 

@@ -10,9 +10,9 @@
 //!
 //! - **The first two are done at most once a minute.** A barn that begins one epoch after the other costs no more than that.
 //! - **An operator who cancels the new copy keeps the old one,** until the next command or start.
-//! - **A new copy replaces a shown one that went on otherwise than the barn only if a person has decided so,** by ordering it while
-//!   the site stood still. One that was begun for another reason waits for that decision. It passes to the copy that takes the
-//!   place of an unfinished one: somebody who orders twice takes nothing back.
+//! - **A new copy replaces a shown one that went on otherwise than the barn only if a person has decided so,** by ordering
+//!   it while the site stood still. One that was begun for another reason waits for that decision. It passes to the copy
+//!   that takes the place of an unfinished one: somebody who orders twice takes nothing back.
 //! - **A new copy that does not fit the barn any more is set aside** while the shown one fits.
 //! - **A stopped site asks the barn again after each sync interval.** The right card may be back in its place.
 

@@ -128,8 +128,8 @@ impl IntoResponse for ApiError {
 
 /// An extractor for a JSON body.
 ///
-/// Rejects another content type and a content encoding with 415, a body above the router's limit with 413, a body that does not arrive within
-/// [`BODY_READ_TIMEOUT`] with 408, and a body that is not JSON or not a `T` with 400.
+/// Rejects another content type and a content encoding with 415, a body above the router's limit with 413, a body that does
+/// not arrive within [`BODY_READ_TIMEOUT`] with 408, and a body that is not JSON or not a `T` with 400.
 #[derive(Clone, Copy, Debug)]
 pub struct StrictJson<T>(pub T);
 
