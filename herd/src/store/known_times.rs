@@ -1,7 +1,7 @@
 //! Times of changes that were looked up last.
 //!
 //! The page of missed reads names the times beside each gap. These reads lie far apart in the log, so each look-up reads a row
-//! of up to 256 KiB, and the page is fetched again every few seconds while it is open. A change never alters, so its time
+//! of up to 128 KiB, and the page is fetched again every few seconds while it is open. A change never alters, so its time
 //! can be kept.
 
 use crate::clock::WallTime;

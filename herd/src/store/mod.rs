@@ -99,7 +99,7 @@ use folding::{Folder, Folding, Publisher};
 use log::{LogReader, LogWriter};
 use std::sync::Arc;
 
-/// Page cache of the log: eight full rows. A follower reads each row once, and a query keeps the row that it reads.
+/// Page cache of the log: sixteen full rows. A follower reads each row once, and a query keeps the row that it reads.
 const LOG_CACHE_BYTES: usize = 2 * 1024 * 1024;
 /// Page cache of the tables. Rows that the writer uses again are in memory as it is.
 const TABLES_CACHE_BYTES: usize = 8 * 1024 * 1024;

@@ -13,17 +13,15 @@ use super::error::StoreError;
 use super::journal::{
     BLOCK_BYTES, JOURNAL_FILE, MAX_FILE_BYTES, ROOM_BYTES, announced_row, reading as reading_journal,
 };
-use super::row::{HEADER_BYTES, ROW_BYTES, ROW_CHANGES, RowReader, VERSION};
+use super::row::{HEADER_BYTES, ROW_CHANGES, RowReader, VERSION};
 use crate::position::{Digest, Sequence};
 use redb::StorageBackend;
 use std::io;
 
-pub(crate) use super::row::{AnnouncedRow, HEADER_BYTES as ROW_HEADER_BYTES};
+pub(crate) use super::row::{AnnouncedRow, HEADER_BYTES as ROW_HEADER_BYTES, MAX_ROW_BYTES};
 
 /// Unit at which pages of `log.redb` begin.
 pub(crate) const PAGE_BYTES: usize = 4_096;
-/// Maximum length of a row.
-pub(crate) const MAX_ROW_BYTES: usize = HEADER_BYTES + ROW_BYTES + ROW_CHANGES * size_of::<u32>();
 /// Length up to which a page with several rows counts as one: redb adds a row to a page while that has room.
 pub(super) const MAX_PAGE_BYTES: u64 = 2 * MAX_ROW_BYTES as u64;
 /// First byte of a page that holds rows.
@@ -271,7 +269,7 @@ mod tests {
             (vec![row(16, 4_080)], (4_096, 4_096)),
             (vec![row(16, 4_081)], (4_097, 8_192)),
             (vec![row(28, 100), row(128, 9_000)], (9_128, 16_384)),
-            (vec![row(16, u64::MAX)], (MAX_PAGE_BYTES, 1024 * 1024)),
+            (vec![row(16, u64::MAX)], (MAX_PAGE_BYTES, 256 * 1024)),
         ] {
             assert_eq!(page_lengths(&rows), expected);
         }

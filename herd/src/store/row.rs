@@ -6,14 +6,18 @@
 //! Encoded by hand and not by a serializer, so that a reader can skip through it without decoding the changes.
 
 use super::changes::Changes;
+use crate::change::MAX_CHANGE_BYTES;
 use crate::digest;
 use crate::position::{Digest, Sequence, StoreId};
 use std::ops::Range;
 
 /// Maximum number of changes in a row.
 pub(super) const ROW_CHANGES: usize = 1_000;
-/// Maximum bytes of changes in a row. A larger change has a row of its own.
-pub(super) const ROW_BYTES: usize = 256 * 1024;
+/// Maximum length of a row. redb keeps one in a page of its own, of which it uses 16 bytes itself. The length of a page is a
+/// power of two, so a row that is a little longer would take, and write, twice as much.
+pub(crate) const MAX_ROW_BYTES: usize = 128 * 1024 - 16;
+/// A row holds any change.
+const _: () = assert!(HEADER_BYTES + size_of::<u32>() + MAX_CHANGE_BYTES <= MAX_ROW_BYTES);
 
 /// First byte of a row.
 pub(super) const VERSION: u8 = 1;
@@ -49,7 +53,7 @@ impl RowWriter {
 
     pub(super) fn is_full(&self, next_bytes: usize) -> bool {
         self.count as usize >= ROW_CHANGES
-            || (self.count > 0 && self.bytes.len() - HEADER_BYTES + next_bytes > ROW_BYTES)
+            || (self.count > 0 && self.bytes.len() + size_of::<u32>() + next_bytes > MAX_ROW_BYTES)
     }
 
     pub(super) fn push(&mut self, change: &[u8]) {
@@ -163,6 +167,8 @@ pub(super) fn lay_rows(after: Sequence, before: Digest, changes: &Changes) -> (V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use redb::backends::InMemoryBackend;
+    use redb::{Builder, ReadableTableMetadata as _, TableDefinition};
 
     fn some_changes(count: usize) -> Changes {
         let texts: Vec<_> = (0..count).map(|n| format!("change {n}").into_bytes()).collect();
@@ -184,9 +190,27 @@ mod tests {
 
     #[test]
     fn a_large_change_has_a_row_of_its_own() {
-        let large = vec![7; ROW_BYTES];
+        let large = vec![7; MAX_ROW_BYTES];
         let changes: Changes = [b"a".as_slice(), &large, b"b"].into_iter().collect();
         assert_eq!(lay_rows(Sequence(0), Digest([0; 32]), &changes).0.len(), 3);
+    }
+
+    /// Catches rows that leave a part of their pages empty, or that redb gives pages of twice the length.
+    #[test]
+    fn a_full_row_fills_a_page_of_redb() {
+        let changes: Changes = std::iter::repeat_n([7; 237].as_slice(), 6_000).collect();
+        let (rows, _) = lay_rows(Sequence(0), Digest([0; 32]), &changes);
+        let full = &rows[..rows.len() - 1];
+        assert!(full.iter().all(|(_, row)| row.len() + 4 + 237 > MAX_ROW_BYTES && row.len() <= MAX_ROW_BYTES));
+        let database = Builder::new().create_with_backend(InMemoryBackend::new()).unwrap();
+        let writing = database.begin_write().unwrap();
+        let mut table = writing.open_table(TableDefinition::<u64, &[u8]>::new("rows")).unwrap();
+        let longest = vec![7; MAX_ROW_BYTES];
+        for (first, row) in full.iter().map(|(first, row)| (first.0, row)).chain([(u64::MAX, &longest)]) {
+            table.insert(first, row.as_slice()).unwrap();
+        }
+        let stats = table.stats().unwrap();
+        assert!(stats.fragmented_bytes() < stats.stored_bytes() / 50, "{stats:?}");
     }
 
     #[test]
@@ -225,11 +249,11 @@ mod tests {
         assert_eq!(by_place.len(), 12);
     }
 
-    /// Catches a row that grows past its limit, or that is left with room: a reader keeps eight rows of this size.
+    /// Catches a row that grows past its limit, or that is left with room.
     #[test]
     fn a_row_is_filled_up_to_its_last_byte() {
-        // Each change has its length before it, and the next one is counted without that.
-        for (bytes, rows) in [(ROW_BYTES - 104, 1), (ROW_BYTES - 103, 2)] {
+        let left = MAX_ROW_BYTES - HEADER_BYTES - (size_of::<u32>() + 100) - size_of::<u32>();
+        for (bytes, rows) in [(left, 1), (left + 1, 2)] {
             let changes: Changes = [&[7; 100][..], &vec![7; bytes]].into_iter().collect();
             assert_eq!(lay_rows(Sequence(0), Digest([0; 32]), &changes).0.len(), rows, "{bytes}");
         }

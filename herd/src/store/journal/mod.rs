@@ -47,8 +47,6 @@ use std::io::{self, ErrorKind};
 
 /// Name of the file.
 pub const JOURNAL_FILE: &str = "log.journal";
-/// Maximum size of a row in the journal. For larger ones the cost of redb is small, and each would be written twice.
-const MAX_ROW_BYTES: usize = 128 * 1024;
 /// Maximum size of a file that is read at a start. A later version may have larger segments.
 pub(super) const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// Reason why a record of an unknown version is not read.
@@ -195,7 +193,7 @@ impl Journal {
 
     /// Returns whether a row of this length goes through the journal.
     pub(super) fn takes(&self, row_bytes: usize) -> bool {
-        row_bytes <= MAX_ROW_BYTES && laid_bytes(row_bytes) as u64 <= self.segment_bytes
+        laid_bytes(row_bytes) as u64 <= self.segment_bytes
     }
 
     /// Returns whether the segment in use has room for a row of this length.

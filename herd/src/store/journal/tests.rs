@@ -245,7 +245,7 @@ fn a_record_of_a_later_version_ends_the_start() {
 fn a_journal_takes_rows_up_to_its_limits_and_no_failing_disk() {
     let open = |disk: &MemoryDisk| Journal::open(disk, STORE, None, true);
     // A record of two blocks has 2 * 4,095 bytes, and 69 of them before its row.
-    for (segment_bytes, most) in [(2 * BLOCK, 2 * 4_095 - 69), (1 << 20, 128 * 1_024)] {
+    for (segment_bytes, most) in [(2 * BLOCK, 2 * 4_095 - 69), (1 << 20, 256 * 4_095 - 69)] {
         let journal = open(&MemoryDisk::default().with_segments(segment_bytes)).unwrap().unwrap();
         assert_eq!([most, most + 1].map(|bytes| journal.takes(bytes)), [true, false], "{segment_bytes}");
     }
