@@ -42,6 +42,15 @@ impl Versions {
     }
 }
 
+/// The versions of a row that are kept besides the newest one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeptVersions {
+    None,
+    /// That of the commit before.
+    LastOne,
+    All,
+}
+
 type VersionedRows = [BTreeMap<Key, Versions>; Table::ALL.len()];
 
 /// The rows of some commits.
@@ -55,33 +64,44 @@ pub(super) struct Generation {
 
 impl Generation {
     /// Adds the rows of a commit, whose last change is `at`. Nobody sees them before that is published.
-    pub(super) fn add(&self, rows: Vec<SealedRow>, at: Sequence) {
+    ///
+    /// While a view is open, all versions of these rows are kept for it. Otherwise one is, if `may_open` says that a view of the
+    /// commit before may be opened meanwhile, or none.
+    pub(super) fn add(&self, rows: Vec<SealedRow>, at: Sequence, may_open: bool) {
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
-            // A view that opens from now on sees the versions up to the commit before, which are kept.
-            let keeps_all = self.views.load(Ordering::Acquire) > 0;
+            let kept = match (self.views.load(Ordering::Acquire), may_open) {
+                (0, false) => KeptVersions::None,
+                (0, true) => KeptVersions::LastOne,
+                _ => KeptVersions::All,
+            };
             let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
             for SealedRow { table, key, value } in rows.by_ref().take(PUBLISHED_AT_ONCE) {
-                self.add_version(&mut tables[table.index()], key, Version { at, value }, keeps_all);
+                self.add_version(&mut tables[table.index()], key, Version { at, value }, kept);
             }
         }
     }
 
-    fn add_version(&self, rows: &mut BTreeMap<Key, Versions>, key: Key, version: Version, keeps_all: bool) {
+    fn add_version(&self, rows: &mut BTreeMap<Key, Versions>, key: Key, version: Version, kept: KeptVersions) {
         self.bytes.fetch_add(version.bytes(), Ordering::Relaxed);
-        match rows.entry(key) {
+        let mut versions = match rows.entry(key) {
             Entry::Vacant(place) => {
                 place.insert(Versions { newest: version, older: Vec::new() });
+                return;
             }
-            Entry::Occupied(mut versions) => {
-                let Versions { newest, older } = versions.get_mut();
-                if !keeps_all {
-                    let freed = older.drain(..).map(|older| older.bytes()).sum::<usize>();
-                    self.bytes.fetch_sub(freed, Ordering::Relaxed);
-                }
-                older.push(std::mem::replace(newest, version));
-            }
+            Entry::Occupied(versions) => versions,
+        };
+        let Versions { newest, older } = versions.get_mut();
+        let before = std::mem::replace(newest, version);
+        let mut freed = 0;
+        if kept != KeptVersions::All {
+            freed += older.drain(..).map(|older| older.bytes()).sum::<usize>();
         }
+        match kept {
+            KeptVersions::None => freed += before.bytes(),
+            KeptVersions::LastOne | KeptVersions::All => older.push(before),
+        }
+        self.bytes.fetch_sub(freed, Ordering::Relaxed);
     }
 
     /// Returns an estimate of its memory.
@@ -148,11 +168,12 @@ mod tests {
     #[test]
     fn versions_count_while_a_view_may_see_them() {
         let (generation, key) = (Generation::default(), Key::from(&b"key"[..]));
-        let add = |at, value: Option<usize>| {
+        let add_while = |may_open, at, value: Option<usize>| {
             let value = value.map(|bytes| Arc::from(vec![7; bytes]));
-            generation.add(vec![SealedRow { table: Table::Animals, key: key.clone(), value }], Sequence(at));
+            generation.add(vec![SealedRow { table: Table::Animals, key: key.clone(), value }], Sequence(at), may_open);
             generation.bytes()
         };
+        let add = |at, value| add_while(true, at, value);
         let of = |values: &[usize]| values.iter().map(|bytes| VERSION_BYTES + bytes).sum::<usize>();
         // A view that is opened next sees the version before, so that one stays.
         assert_eq!([add(1, Some(10)), add(2, Some(20)), add(3, Some(30))], [of(&[10]), of(&[10, 20]), of(&[20, 30])]);
@@ -163,5 +184,9 @@ mod tests {
         assert_eq!([1, 2, 3, 4].map(seen), [None, Some(Some(20)), Some(Some(30)), Some(None)]);
         assert_eq!(add(5, Some(50)), of(&[0, 50]));
         assert_eq!([3, 4, 5].map(seen), [None, Some(None), Some(Some(50))]);
+        assert_eq!(add_while(false, 6, Some(60)), of(&[60]));
+        generation.open_view();
+        assert_eq!(add_while(false, 7, Some(70)), of(&[60, 70]));
+        assert_eq!([5, 6, 7].map(seen), [None, Some(Some(60)), Some(Some(70))]);
     }
 }

@@ -22,7 +22,8 @@
 //!   rows at a time. An immutable map of maps would need no lock, but would copy a path of nodes for each row of a lone
 //!   payload, which costs more than the fold.
 //! - **Old versions stay while a view is open.** They count as bytes of the generation, so that a view that is held for long
-//!   leads to earlier flushes and not to more memory. What a view holds is at most two generations, and the pages that redb
+//!   leads to earlier flushes and not to more memory. A commit of few rows lets no view open while it adds them, so that the
+//!   rows before need not stay for one. What a view holds is at most two generations, and the pages that redb
 //!   has replaced since; hold it briefly, never across network I/O.
 //! - **A flush that nobody waits for leaves a full disk alone,** and looks for room each second. The writer waits for a flush
 //!   only when two generations are full, or to settle.
