@@ -1,8 +1,9 @@
 //! The two digests that prove a replica equal to its source.
 //!
-//! The *chain digest* covers the stored bytes of the changes, so equal digests mean equal logs. The *fold digest*
-//! covers every row of every table. Equal fold digests of an equal [`FOLD_VERSION`] mean that both sides built the same
-//! tables from the log.
+//! The *chain digest* covers the stored bytes of the changes, so equal digests mean equal logs. The *fold digest* covers
+//! every row of the tables that are no [index](crate::tables::Table::is_index). Equal fold digests of an equal
+//! [`FOLD_VERSION`] mean that both sides built these rows alike from the log. An index says the same by another key. Each
+//! `tables.redb` has a sum of its own over the indexes, which tells that the file holds what its fold wrote there.
 //!
 //! ```text
 //! digest(0) = BLAKE3("herdlinx log" || StoreId)
@@ -10,7 +11,7 @@
 //!
 //! key  = BLAKE3 derive_key("herdlinx 2026-11-28 row of the fold", FOLD_VERSION u32 LE)
 //! row  = the first 512 bits of BLAKE3 keyed_hash(key, table u8 || length u32 LE, key || value), as a number, LE
-//! sum  = the sum of all rows that exist, modulo 2^512
+//! sum  = the sum of all rows that exist, but for those of indexes, modulo 2^512
 //! fold = BLAKE3("herdlinx fold" || FOLD_VERSION u32 LE || sum, 64 bytes LE)
 //! ```
 //!

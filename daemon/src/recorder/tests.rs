@@ -7,7 +7,7 @@ use herd::change::{Change, Origin};
 use herd::clock::{ClockReading, RawReading};
 use herd::decide::Rules;
 use herd::position::StoreId;
-use herd::store::{MemoryDisk, Reader, TablesVerdict, verify_disk};
+use herd::store::{Disk, JOURNAL_FILE, LogSurvey, MemoryDisk, Reader, TablesVerdict, verify_disk};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -342,16 +342,23 @@ async fn duplicate_counts_by_channel_survive_a_restart() {
 }
 
 /// Catches a writer that syncs its tables only at a shutdown: a power cut after a quiet night would mean folding the
-/// whole day again.
+/// whole day again. And one that leaves the end of the log in the journal, although nobody is waiting.
 #[tokio::test(start_paused = true)]
-async fn the_tables_are_durable_after_a_quiet_minute() {
+async fn after_a_quiet_minute_the_tables_are_durable_and_the_log_is_in_one_file() {
     let disk = MemoryDisk::default();
     let (recorder, _reader, _writer) = start(&disk, seams());
     recorder.record(scan(1)).await.unwrap();
     let tables = || verify_disk(&disk.after_power_cut(), &mut |_| {}).unwrap().tables;
+    let log_alone = || {
+        let cut = disk.after_power_cut();
+        Disk::remove(&cut, JOURNAL_FILE).unwrap();
+        LogSurvey::of(&cut).unwrap().unwrap().end().sequence
+    };
     assert!(!matches!(tables(), TablesVerdict::Equal { folded: Sequence(2), .. }));
+    assert_eq!(log_alone(), Sequence::ZERO);
     tokio::time::sleep(Duration::from_secs(61)).await;
     assert!(matches!(tables(), TablesVerdict::Equal { folded: Sequence(2), .. }));
+    assert_eq!(log_alone(), Sequence(2));
 }
 
 /// Catches a barn whose position of the log is noted nowhere: a log that lost its end would pass for a whole one.
