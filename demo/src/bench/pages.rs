@@ -260,8 +260,8 @@ async fn times(client: &Client, answer: Answer, budget: Budget) -> Result<Times,
         let many = at_one_time(|| sheets(client.clone(), answer.path.clone(), 1, budget)).await?;
         let many: Vec<_> = many.into_iter().flat_map(|(first, _)| first).collect();
         return Ok(Times {
+            server: in_server(&answer, &lone)?,
             answer,
-            server: in_server(&lone),
             lone: at_client(&lone),
             many: at_client(&many),
             whole: Some(Samples::new(whole)),
@@ -269,15 +269,21 @@ async fn times(client: &Client, answer: Answer, budget: Budget) -> Result<Times,
     }
     let lone = requests(client.clone(), answer.clone(), SAMPLES, budget).await?;
     let many = at_one_time(|| requests(client.clone(), answer.clone(), SAMPLES_EACH, budget)).await?.concat();
-    Ok(Times { answer, server: in_server(&lone), lone: at_client(&lone), many: at_client(&many), whole: None })
+    let server = in_server(&answer, &lone)?;
+    Ok(Times { answer, server, lone: at_client(&lone), many: at_client(&many), whole: None })
 }
 
 fn at_client(samples: &[Sample]) -> Samples {
     Samples::new(samples.iter().map(|sample| sample.at_client).collect())
 }
 
-fn in_server(samples: &[Sample]) -> Samples {
-    Samples::new(samples.iter().filter_map(|sample| sample.in_server).collect())
+/// Returns the times in the server. A page that does not tell its own would otherwise count as one that takes none.
+fn in_server(answer: &Answer, samples: &[Sample]) -> Result<Samples, BenchError> {
+    if answer.kind == Kind::Barn {
+        return Ok(Samples::default());
+    }
+    let times: Option<Vec<_>> = samples.iter().map(|sample| sample.in_server).collect();
+    Ok(Samples::new(times.with_context(|| format!("{} has no `Server-Timing`", answer.path))?))
 }
 
 /// Returns the time that an office took for an answer, as its headers tell it.
