@@ -26,6 +26,16 @@
 //! git worktree add ../before "$(git log -1 --format=%H -- herd/tests/answers/golden)"
 //! ```
 //!
+//! # The fold that wrote each row with each change
+//!
+//! Commit 41e0333 brought rows that stay in memory and wide rows. It left the golden files as the fold before it had
+//! answered, so a run of its own tests compares the two over 250,000 changes:
+//!
+//! ```sh
+//! git worktree add ../fold 41e0333
+//! (cd ../fold && cargo test --release -p herdlinx-herd --test answers -- --include-ignored)
+//! ```
+//!
 //! # New golden files
 //!
 //! `HERDLINX_BLESS=1` writes a file again if its log is the same: the program answers differently on purpose. A new
