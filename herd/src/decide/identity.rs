@@ -74,13 +74,14 @@ impl<R: Rows> Judge<'_, R> {
     /// later. If it wears another, the repair may be of another animal, unless it puts a tag on that the animal already has:
     /// then it comes after a later repair.
     fn check_old_tags(&self, event: &Event, leads: &Leads, animal: AnimalId) -> Result<(), PlaceError> {
-        let Some(row) = self.animal(animal)? else { return Ok(()) };
         let old_tags = [
             (TagKind::Lf, &event.old_lf, [leads.old_lf, leads.lf]),
             (TagKind::Epc, &event.old_epc, [leads.old_epc, leads.epc]),
         ];
         for (kind, old, owners) in old_tags {
-            if let (Some(old), Some(worn)) = (old, row.worn(kind))
+            if let Some(old) = old
+                && let Some(row) = self.animal(animal)?
+                && let Some(worn) = row.worn(kind)
                 && worn.key() != old.key()
                 && !owners.contains(&Some(animal))
             {

@@ -39,6 +39,7 @@ use crate::payload::{self, Event, ParsedPayload, Supplement, WeightUnit};
 use crate::position::Sequence;
 use crate::tables::{Animal, ReaderEra, number_key};
 use identity::{Identity, PlaceError};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -188,11 +189,14 @@ struct Judge<'a, R> {
     sequence: Sequence,
     origin: &'a Origin,
     clock: ClockReading,
+    /// The animal that was read last. The rows stay as they are while a decision looks at them, and most decisions ask for
+    /// one animal several times.
+    last_read: RefCell<Option<(AnimalId, Arc<Animal>)>>,
 }
 
 impl<'a, R: Rows> Judge<'a, R> {
     fn new(rows: &'a R, rules: &'a Rules, sequence: Sequence, origin: &'a Origin, clock: ClockReading) -> Self {
-        Self { rows, rules, sequence, origin, clock }
+        Self { rows, rules, sequence, origin, clock, last_read: RefCell::default() }
     }
 
     /// Finds the animal and the batch of an event.
@@ -222,6 +226,14 @@ impl<'a, R: Rows> Judge<'a, R> {
 
     /// Reads an animal. `None` if there is no row yet, as for one that this change makes.
     fn animal(&self, id: AnimalId) -> Result<Option<Arc<Animal>>, RowsError> {
-        if id.0 == self.sequence.0 { Ok(None) } else { self.rows.shared(&number_key(id.0)) }
+        if id.0 == self.sequence.0 {
+            return Ok(None);
+        }
+        if let Some((_, animal)) = self.last_read.borrow().as_ref().filter(|(last, _)| *last == id) {
+            return Ok(Some(animal.clone()));
+        }
+        let animal: Option<Arc<Animal>> = self.rows.shared(&number_key(id.0))?;
+        *self.last_read.borrow_mut() = animal.clone().map(|animal| (id, animal));
+        Ok(animal)
     }
 }
