@@ -146,8 +146,9 @@ pub fn decide<R: Rows>(
         }
     };
     let forget_through = judge.past_texts(history);
-    let change = received(raw, range, origin, clock, outcome, previous);
-    Ok(Decision::Keep(Change::Received(Box::new(Received { forget_through, ..change }))))
+    let mut change = received(raw, range, origin, clock, outcome, previous);
+    change.forget_through = forget_through;
+    Ok(Decision::Keep(Change::Received(change)))
 }
 
 /// Makes the body of a Received change.
@@ -158,8 +159,8 @@ fn received(
     clock: ClockReading,
     outcome: Outcome,
     previous: Vec<Previous>,
-) -> Received {
-    Received {
+) -> Box<Received> {
+    Box::new(Received {
         raw: raw.to_vec(),
         text_start: u32::try_from(text.start).unwrap_or(0),
         text_bytes: u32::try_from(text.len()).unwrap_or(u32::MAX),
@@ -169,7 +170,7 @@ fn received(
         forget_through: Sequence::ZERO,
         previous,
         readmission: None,
-    }
+    })
 }
 
 /// The outcome of judging an event, before it becomes a change.
@@ -209,11 +210,11 @@ impl<'a, R: Rows> Judge<'a, R> {
             }
         };
         let (accepted, previous) = self.place_with(event, &identity)?;
-        Ok(Verdict::Accepted { accepted: Box::new(accepted), previous })
+        Ok(Verdict::Accepted { accepted, previous })
     }
 
     /// Places an event with the animal found for it.
-    fn place_with(&self, event: Event, identity: &Identity) -> Result<(PlacedEvent, Vec<Previous>), RowsError> {
+    fn place_with(&self, event: Event, identity: &Identity) -> Result<(Box<PlacedEvent>, Vec<Previous>), RowsError> {
         let batch = self.batch_named(&event)?;
         let mut previous = Vec::with_capacity(1);
         for id in [Some(identity.animal), identity.absorbed].into_iter().flatten() {
@@ -221,7 +222,7 @@ impl<'a, R: Rows> Judge<'a, R> {
             previous.push((id, last));
         }
         let Identity { animal, absorbed, lf, epc } = *identity;
-        Ok((PlacedEvent { event, animal, absorbed, lf, epc, batch }, previous))
+        Ok((Box::new(PlacedEvent { event, animal, absorbed, lf, epc, batch }), previous))
     }
 
     /// Reads an animal. `None` if there is no row yet, as for one that this change makes.

@@ -73,7 +73,7 @@ pub fn decide_readmission<R: Rows>(
     };
     let mut change = received(raw, range, origin, *clock, outcome, previous);
     change.readmission = Some(Box::new(readmission.clone()));
-    Ok(Decision::Keep(Change::Received(Box::new(change))))
+    Ok(Decision::Keep(Change::Received(change)))
 }
 
 /// Returns whether an animal of the event was seen after it.

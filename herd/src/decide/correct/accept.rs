@@ -43,12 +43,12 @@ impl<R: Rows> Judge<'_, R> {
                 judge.place_with(event, &identity)?
             }
             None => match judge.place(event)? {
-                Verdict::Accepted { accepted, previous } => (*accepted, previous),
+                Verdict::Accepted { accepted, previous } => (accepted, previous),
                 Verdict::Rejected(rejected) => return Err(still(rejected.reason).into()),
                 Verdict::Duplicate { of } => return Err(CorrectionError::NotRejected(of).into()),
             },
         };
-        let event = LateEvent { of, received: arrival, accepted, origin: origin.clone() };
+        let event = LateEvent { of, received: arrival, accepted: *accepted, origin: origin.clone() };
         Ok((CorrectionResult::Accepted(Box::new(event)), previous))
     }
 
