@@ -53,7 +53,7 @@ impl Labels {
         // Every text is in a change of at most 64 KiB, so there are fewer than the changes of ten years of a yard.
         let number = u32::try_from(self.texts.len()).unwrap_or(NO_LABEL);
         let next_group = u32::try_from(self.by_compared.len() + 1).unwrap_or(NO_GROUP);
-        let group = *self.by_compared.entry(compared_label(text).as_ref().into()).or_insert(next_group);
+        let group = *self.by_compared.entry(compared_label(text)).or_insert(next_group);
         if group == next_group {
             self.keys.push(natural_key(text));
         }

@@ -7,7 +7,7 @@
 //! - **The list is fixed, not a setting.** Two yards that judge the same text in different ways could not be compared. No yard
 //!   is known to use one of these texts as a tag or label.
 
-use std::borrow::Cow;
+use crate::text::Text;
 
 /// Texts that say nothing, in lower case, without blanks, hyphens and underscores.
 const FILLERS: [&str; 10] = ["?", "none", "null", "nil", "nan", "n/a", "na", "undefined", "noread", "notag"];
@@ -30,11 +30,14 @@ pub(super) fn trimmed(text: &str) -> &str {
 /// Returns a label as labels are compared: without blanks, and with ASCII letters in lower case.
 ///
 /// The fold depends on it, so a change of it needs a new [`FOLD_VERSION`](crate::tables::FOLD_VERSION).
-pub(crate) fn compared_label(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase()) {
-        return Cow::Borrowed(text);
-    }
-    text.chars().filter(|c| !is_blank(*c)).map(|c| c.to_ascii_lowercase()).collect::<String>().into()
+pub(crate) fn compared_label(text: &str) -> Text {
+    let mut label = if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Text::from(text)
+    } else {
+        text.chars().filter(|c| !is_blank(*c)).collect()
+    };
+    label.make_ascii_lowercase();
+    label
 }
 
 /// Returns whether a text says nothing: it is blank, a filler, only zeros, or an empty register.
