@@ -53,11 +53,11 @@ fn take_batch(
     let keys: &[&str] = match kind {
         EventKind::Induction => &["lot"],
         EventKind::Export => &["batch", "lot"],
-        EventKind::Scan | EventKind::Pairing | EventKind::CheckIn | EventKind::Repair => &[],
+        EventKind::Scan | EventKind::Pairing | EventKind::CheckIn | EventKind::Repair => return Ok(None),
     };
     let sent: Vec<(&str, &str)> = keys.iter().filter_map(|key| Some((*key, fields.take_raw(key)?))).collect();
-    if keys.is_empty() || supplement.batch.is_some() {
-        return Ok(supplement.batch.filter(|_| !keys.is_empty()).map(Text::from));
+    if let Some(number) = supplement.batch {
+        return Ok(Some(number.into()));
     }
     let named: Vec<&str> = sent.iter().map(|(_, number)| *number).filter(|number| !says_nothing(number)).collect();
     match (&named[..], sent.first()) {
