@@ -77,7 +77,7 @@ pub(crate) fn folded<B: Rows>(
     let mut folding = Folding { rows, sequence, clock, late: None, readmitted: false, totals, left: Vec::new() };
     step(&mut folding)?;
     let totals = folding.totals;
-    rows.edit_or_default(TOTALS_KEY, |row| *row = totals)
+    rows.write(TOTALS_KEY, totals)
 }
 
 impl<B: Rows> Folding<'_, B> {

@@ -91,23 +91,28 @@ impl<B: Rows> StagedRows<B> {
 
     /// Writes a row.
     pub fn write<T: Row>(&mut self, key: Key, row: T) -> Result<(), RowsError> {
-        self.put(key, Some(Arc::new(row)))
+        let place = self.replaced_place(key)?;
+        match place.as_mut().and_then(Arc::get_mut) {
+            Some(held) => *held = row,
+            None => *place = Some(Arc::new(row)),
+        }
+        Ok(())
     }
 
     /// Removes a row.
     pub fn remove<T: Row>(&mut self, key: Key) -> Result<(), RowsError> {
-        self.put::<T>(key, None)
+        *self.replaced_place::<T>(key)? = None;
+        Ok(())
     }
 
-    fn put<T: Row>(&mut self, key: Key, row: Option<Arc<T>>) -> Result<(), RowsError> {
-        let place = if T::TABLE.is_index() {
+    /// Returns the place of a row whose value is replaced.
+    fn replaced_place<T: Row>(&mut self, key: Key) -> Result<&mut LayerValue<Arc<T>>, RowsError> {
+        if T::TABLE.is_index() {
             // What the base has of it does not matter.
-            T::cells_mut(self.maps.get_mut()).write_place(key, |_| Ok(None))?
+            T::cells_mut(self.maps.get_mut()).write_place(key, |_| Ok(None))
         } else {
-            self.place(key)?
-        };
-        *place = row;
-        Ok(())
+            self.place(key)
+        }
     }
 
     /// Takes a row out, to be changed. The caller must put it back; until then there is no such row.
@@ -117,7 +122,8 @@ impl<B: Rows> StagedRows<B> {
 
     /// Puts a row back that was taken out.
     pub fn put_back<T: Row>(&mut self, key: Key, row: Arc<T>) -> Result<(), RowsError> {
-        self.put(key, Some(row))
+        *self.replaced_place(key)? = Some(row);
+        Ok(())
     }
 
     /// Changes a row in place. Returns `None` if there is no such row.
