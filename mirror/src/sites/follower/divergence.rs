@@ -123,7 +123,7 @@ impl SiteFollower {
                     tracing::warn!(site = %self.site.name, "{divergence}: a new copy is made, and this one is kept");
                     return Step::CopyAgain;
                 }
-                (_, Some(copy), Some(theirs)) if self.has_gone_on(copy, &theirs).await => return Step::FollowAgain,
+                (_, Some(copy), Some(theirs)) if self.offer_lost_end(copy, &theirs).await => return Step::FollowAgain,
                 _ => {}
             }
         }
@@ -134,12 +134,12 @@ impl SiteFollower {
         ))
     }
 
-    /// Shows the barn, whose log ends at `theirs`, what it has lost. Returns true if it has gone on since.
-    async fn has_gone_on(&mut self, copy: &OpenCopy, theirs: &Position) -> bool {
+    /// Offers the end of this copy to the barn, whose log ends at `theirs`. Returns true if the copy can be followed again.
+    async fn offer_lost_end(&mut self, copy: &OpenCopy, theirs: &Position) -> bool {
         let shown = tokio::select! {
             biased;
             () = self.shutdown.requested() => return false,
-            shown = self.show_lost_end(copy, theirs) => shown,
+            shown = self.post_lost_end(copy, theirs) => shown,
         };
         let site = &self.site.name;
         match shown {
@@ -154,7 +154,7 @@ impl SiteFollower {
         false
     }
 
-    async fn show_lost_end(&self, copy: &OpenCopy, theirs: &Position) -> Result<(), LostEndRequestError> {
+    async fn post_lost_end(&self, copy: &OpenCopy, theirs: &Position) -> Result<(), LostEndRequestError> {
         let reader = copy.handle.reader();
         let own = reader.head().position;
         let shared = reader.position_at(theirs.sequence)?.unwrap_or(own);
@@ -168,8 +168,9 @@ impl SiteFollower {
         }
     }
 
-    /// Asks the barn of a stopped site where the copies stand, and returns whether something can be done without a person.
-    pub(super) async fn can_go_on(&mut self, open: &OpenCopies) -> bool {
+    /// Asks the barn of a stopped site for its position. Returns true if the site can go on without a person, and clears the
+    /// stop if the logs agree.
+    pub(super) async fn try_resume(&mut self, open: &OpenCopies) -> bool {
         let Some(copy) = open.shown.as_ref().or(open.building.as_ref()) else { return false };
         let Ok(link) = self.site.link() else { return false };
         let reader = copy.handle.reader();

@@ -155,12 +155,12 @@ impl SiteFollower {
                 return step;
             }
             let shutdown = self.shutdown.clone();
-            let can_go_on = tokio::select! {
+            let can_resume = tokio::select! {
                 biased;
                 () = shutdown.requested() => return Step::ShutDown,
-                can_go_on = self.can_go_on(open) => can_go_on,
+                can_resume = self.try_resume(open) => can_resume,
             };
-            if can_go_on {
+            if can_resume {
                 return Step::FollowAgain;
             }
         }

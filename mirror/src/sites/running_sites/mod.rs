@@ -195,7 +195,7 @@ impl Sites {
     async fn end_site(&self, name: &SiteName) -> Result<(), SiteCommandError> {
         let running = self.running.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         let Some(mut running) = running else { return Ok(()) };
-        if running.has_shut_down().await {
+        if running.shut_down_in_time().await {
             return Ok(());
         }
         self.running.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), running);

@@ -76,15 +76,15 @@ pub(super) struct RunningSite {
 }
 
 impl RunningSite {
-    /// Requests the shutdown, and returns true if the task ends in time. Else it ends after the current step.
-    pub(super) async fn has_shut_down(&mut self) -> bool {
+    /// Requests the shutdown. Returns true if the task ends in time; otherwise it ends after the current step.
+    pub(super) async fn shut_down_in_time(&mut self) -> bool {
         self.shutdown.request();
         timeout(SHUTDOWN_TIMEOUT, &mut self.task).await.is_ok()
     }
 
     /// Shuts the site down with the process, which does not wait longer.
     pub(super) async fn shut_down(mut self) {
-        if !self.has_shut_down().await {
+        if !self.shut_down_in_time().await {
             tracing::warn!(site = %self.view.name, "the site did not shut down in time; aborting it");
             self.task.abort();
         }
