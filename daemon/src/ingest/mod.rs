@@ -94,7 +94,7 @@ async fn receive(
     match payloads {
         Payloads::Single(text) => {
             let answers = ingest.answer(&caller, vec![Item::Text(text)]).await?;
-            Ok(answers.into_iter().next().map(answer::single_response).unwrap_or_default())
+            answers.into_iter().next().map(answer::single_response).ok_or_else(timeout_error)
         }
         Payloads::Array(items) => Ok(answer::array_response(&ingest.answer(&caller, items).await?)),
     }
@@ -106,12 +106,12 @@ impl Ingest {
         // The items of an array arrived together.
         let at = self.clock.read();
         let mut payloads = Vec::with_capacity(items.len());
-        let mut record = |text: String| {
+        let mut prepare = |text: String| {
             let hash = content_hash(text.as_bytes());
             payloads.push(self.stamp(caller, text, at));
             hash
         };
-        let hashes: Vec<_> = items.into_iter().map(|item| check(item).map(&mut record)).collect();
+        let hashes: Vec<_> = items.into_iter().map(|item| check(item).map(&mut prepare)).collect();
         let recording = tokio::time::timeout(RECORD_TIMEOUT, self.recorder.record_all(payloads));
         let receipts = recording.await.map_err(|_| timeout_error())?.map_err(|error| record_error(&error))?;
         match receipts.as_slice() {
