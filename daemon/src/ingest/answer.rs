@@ -47,9 +47,10 @@ impl Answer {
         }
     }
 
-    /// Returns the outcome as an error. All but `Stored` are errors.
-    fn error(&self) -> ApiError {
+    /// Returns the outcome as an error; `None` for a stored payload.
+    fn error(&self) -> Option<ApiError> {
         let error = match self {
+            Self::Stored { .. } => return None,
             Self::Duplicate { of, hash, received_at_us } => {
                 let at = received_at_us.and_then(iso_utc_if_set);
                 let when = at.as_ref().map_or_else(String::new, |at| format!(", received {at}"));
@@ -65,12 +66,9 @@ impl Answer {
                     .with("reason", reason.code())
             }
             Self::Refused(error) => error.clone(),
-            // `Stored` completes the match. It is not an error, and no caller asks for it.
-            Self::Suppressed | Self::Stored { .. } => {
-                ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rejections_suppressed", SUPPRESSED)
-            }
+            Self::Suppressed => ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rejections_suppressed", SUPPRESSED),
         };
-        error.with("status", self.status_word())
+        Some(error.with("status", self.status_word()))
     }
 
     /// Returns code and reason of a payload that is no event of the log; `None` if it is one.
@@ -96,7 +94,7 @@ impl Serialize for Answer {
                 success: true,
             }
             .serialize(to),
-            other => other.error().to_json().serialize(to),
+            other => other.error().map(|error| error.to_json()).serialize(to),
         }
     }
 }
@@ -134,9 +132,9 @@ struct ArrayBody<'a> {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        match self {
-            Self::Stored { .. } => (StatusCode::CREATED, Json(self)).into_response(),
-            other => other.error().into_response(),
+        match self.error() {
+            None => (StatusCode::CREATED, Json(self)).into_response(),
+            Some(error) => error.into_response(),
         }
     }
 }
