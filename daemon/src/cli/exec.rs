@@ -28,6 +28,7 @@ use service::show::ShowRequest;
 use service::verify::{VerifyState, verify_files, verify_with};
 use std::io::Write;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 /// Name of the program and of its unit.
 const PROGRAM: &str = "herdlinxd";
@@ -54,7 +55,14 @@ impl Cli {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), CliError> {
         match self.command {
             Command::Config => out.write_all(DEFAULT_TEXT.as_bytes()).map_err(CliError::Print),
-            Command::Update(_) | Command::Slot(_) => self.change_slots(out),
+            Command::Update(args) => {
+                start_logging_at(LogLevel::Warn);
+                Ok(args.run(&slot_socket(self.flags.state_dir), out)?)
+            }
+            Command::Slot(command) => {
+                start_logging_at(if command.is_watch() { LogLevel::Info } else { LogLevel::Warn });
+                Ok(command.run(&slot_socket(self.flags.state_dir), out)?)
+            }
             Command::FirstBoot(command) => {
                 start_logging_at(LogLevel::Info);
                 command.run(out)
@@ -96,28 +104,20 @@ impl Cli {
                 Ok(verify_with(|start, progress| verify(&settings, start, progress), out)?)
             }
             Command::Backup(args) => backup(&settings, &args, out),
-            _ => Ok(()),
+            // Those that need no settings have run before.
+            Command::Config
+            | Command::Run
+            | Command::Check { .. }
+            | Command::FirstBoot(_)
+            | Command::Update(_)
+            | Command::Slot(_) => Ok(()),
         }
     }
 }
 
-impl Cli {
-    /// Runs a command about the slots of a card. They need no settings: those are on `/var`, which may be missing.
-    fn change_slots(self, out: &mut dyn Write) -> Result<(), CliError> {
-        let state_dir = self.flags.state_dir.unwrap_or_else(|| Settings::default().state_dir);
-        let socket = StateDir::new(&state_dir).socket();
-        match self.command {
-            Command::Update(args) => {
-                start_logging_at(LogLevel::Warn);
-                Ok(args.run(&socket, out)?)
-            }
-            Command::Slot(command) => {
-                start_logging_at(if command.is_watch() { LogLevel::Info } else { LogLevel::Warn });
-                Ok(command.run(&socket, out)?)
-            }
-            _ => Ok(()),
-        }
-    }
+/// Returns the control socket for commands about slots. They need no settings: those are on `/var`, which may be missing.
+fn slot_socket(state_dir: Option<PathBuf>) -> PathBuf {
+    StateDir::new(state_dir.unwrap_or_else(|| Settings::default().state_dir)).socket()
 }
 
 /// Asks the running daemon, or finds the response in the files.
