@@ -170,10 +170,10 @@ impl Commands {
     }
 }
 
-/// Returns the refusal to restore into the files of a running daemon.
+/// Returns the refusal to replace the log of a running daemon.
 fn barn_is_running() -> ControlError {
     let message =
-        "the barn is running, and a restore exchanges its log: stop it first, with `sudo systemctl stop herdlinxd`";
+        "the barn is running, and this command replaces its log: stop it first, with `sudo systemctl stop herdlinxd`";
     ControlError::new("running", message)
 }
 
