@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// Path of the call at the barn.
 pub const GIVE_BACK_PATH: &str = "/api/give-back";
-/// Path of the call that names the damaged rows of a barn.
-pub const DAMAGE_PATH: &str = "/api/remote/health";
+/// Path of the health of a barn, which names its damaged rows.
+pub const HEALTH_PATH: &str = "/api/remote/health";
 /// Maximum number of changes in a call: one commit of the barn.
 pub const MAX_GIVEN_CHANGES: usize = 1_000;
 /// Size of the changes that an office sends in a call, unless a single one is larger: a slow link takes it in a few seconds.

@@ -22,7 +22,7 @@ use serde_json::json;
 use service::backup::BackupGauge;
 use service::door::certificate::Identity;
 use service::door::reply::{ApiError, NoQuery};
-use service::give_back::DAMAGE_PATH;
+use service::give_back::HEALTH_PATH;
 use service::process::has_address;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -144,7 +144,7 @@ impl Health {
 
 /// Returns the route, which needs no key.
 pub fn router(health: Health) -> Router {
-    Router::new().route(DAMAGE_PATH, get(respond)).with_state(health)
+    Router::new().route(HEALTH_PATH, get(respond)).with_state(health)
 }
 
 async fn respond(State(health): State<Health>, _: NoQuery) -> Response {

@@ -9,7 +9,7 @@ use herd::store::DamagedRow;
 use herd::wire::{BlobError, Schema, from_blob};
 use serde::Deserialize as _;
 use service::backup::EncodedRun;
-use service::give_back::{DAMAGE_PATH, GIVE_BACK_PATH, GiveBackOrder, GiveBackReply};
+use service::give_back::{HEALTH_PATH, GIVE_BACK_PATH, GiveBackOrder, GiveBackReply};
 use service::sync::link::{Link as _, SCHEMA_PATH};
 use service::sync::refusal::Refusal;
 
@@ -43,7 +43,7 @@ pub(super) async fn is_held(link: &HttpsLink, position: &Position) -> Result<boo
 
 /// Asks the barn for the damaged rows of its log that it knows of, in order.
 pub(super) async fn damaged_rows(link: &HttpsLink) -> Result<Vec<DamagedRow>, GiveBackError> {
-    let response = link.get(DAMAGE_PATH, false, ASK_BYTES, ASK_IDLE_MS).await?;
+    let response = link.get(HEALTH_PATH, false, ASK_BYTES, ASK_IDLE_MS).await?;
     let value: serde_json::Value = serde_json::from_slice(&response.body).unwrap_or_default();
     let rows = value.get("damaged").and_then(|rows| Vec::<DamagedRow>::deserialize(rows).ok());
     let mut rows = rows.unwrap_or_default();

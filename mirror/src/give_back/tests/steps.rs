@@ -12,7 +12,7 @@ use herd::decide::Rules;
 use herd::position::StoreId;
 use rcgen::KeyPair;
 use serde_json::json;
-use service::give_back::{DAMAGE_PATH, GIVE_BACK_PATH, GiveBackOrder};
+use service::give_back::{HEALTH_PATH, GIVE_BACK_PATH, GiveBackOrder};
 use service::lifecycle::ShutdownTrigger;
 use service::sync::{OwnStore, serve};
 use std::sync::{Arc, Mutex};
@@ -47,7 +47,7 @@ impl FakeBarn {
             (StatusCode::from_u16(status).unwrap(), Json(reply))
         };
         let health = async move || Json(json!({ "damaged": damaged }));
-        let calls = Router::new().route(GIVE_BACK_PATH, post(take)).route(DAMAGE_PATH, get(health));
+        let calls = Router::new().route(GIVE_BACK_PATH, post(take)).route(HEALTH_PATH, get(health));
         let identity = Identity::self_signed(KeyPair::generate().unwrap());
         let server = Barn::start_with(&identity, calls.with_state(given.clone()).merge(sync));
         let address = server.at.to_string().parse().unwrap();
