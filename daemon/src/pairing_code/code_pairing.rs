@@ -92,9 +92,11 @@ pub(super) enum PairRefusal {
     Failed,
 }
 
-/// Failure of this machine while an office pairs.
+/// Reason why an office that proved the code does not pair: a refusal, or a failure of this machine.
 #[derive(Debug, thiserror::Error)]
 enum ClaimError {
+    #[error("the office is refused")]
+    Refused(PairRefusal),
     #[error(transparent)]
     Local(#[from] LocalError),
     #[error(transparent)]
@@ -102,9 +104,6 @@ enum ClaimError {
     #[error(transparent)]
     Addresses(#[from] PairError),
 }
-
-/// Result of a claim: the answer, or a refusal that is no failure.
-type Claim = Result<PairAnswer, PairRefusal>;
 
 impl CodePairing {
     /// Loads the code from `local`, which must be the file that holds `keys`.
@@ -150,7 +149,11 @@ impl CodePairing {
     }
 
     /// Answers an office. Durable: after a right proof, this office and no other one can pair.
-    pub(super) async fn pair(self: &Arc<Self>, request: PairRequest, peer: Option<SocketAddr>) -> Claim {
+    pub(super) async fn pair(
+        self: &Arc<Self>,
+        request: PairRequest,
+        peer: Option<SocketAddr>,
+    ) -> Result<PairAnswer, PairRefusal> {
         if self.identity.failure().is_some() {
             // The office would pin a key that is nobody's.
             return Err(PairRefusal::Failed);
@@ -191,28 +194,31 @@ impl CodePairing {
         tokio::task::spawn_blocking(work).await.ok()
     }
 
-    fn claim(&self, ends: &Fingerprints, office_name: &str) -> Claim {
-        self.try_claim(ends, office_name).unwrap_or_else(|error| {
-            tracing::error!(%error, office = %ends.office, "cannot pair with an office that proved the pairing code");
-            Err(PairRefusal::Failed)
+    fn claim(&self, ends: &Fingerprints, office_name: &str) -> Result<PairAnswer, PairRefusal> {
+        self.try_claim(ends, office_name).map_err(|error| match error {
+            ClaimError::Refused(refusal) => refusal,
+            error => {
+                tracing::error!(%error, office = %ends.office, "cannot pair with an office that proved the pairing code");
+                PairRefusal::Failed
+            }
         })
     }
 
-    fn try_claim(&self, ends: &Fingerprints, office_name: &str) -> Result<Claim, ClaimError> {
-        let Some(row) = self.row() else { return Ok(Err(PairRefusal::NotPending)) };
+    fn try_claim(&self, ends: &Fingerprints, office_name: &str) -> Result<PairAnswer, ClaimError> {
+        let row = self.row().ok_or(ClaimError::Refused(PairRefusal::NotPending))?;
         let key = match row.state {
-            CodeState::Used { .. } | CodeState::Disabled => return Ok(Err(PairRefusal::NotPending)),
+            CodeState::Used { .. } | CodeState::Disabled => return Err(ClaimError::Refused(PairRefusal::NotPending)),
             CodeState::Claimed { ends: known, .. } | CodeState::Paired { ends: known, .. }
                 if known.office != ends.office =>
             {
                 tracing::warn!(office = %ends.office, paired = %known.office, "a second office proved the pairing code");
-                return Ok(Err(PairRefusal::OtherOffice));
+                return Err(ClaimError::Refused(PairRefusal::OtherOffice));
             }
             CodeState::Paired { key, ends: known, key_name } => {
                 let is_revoked = self.keys.check(api_key(&key, &known).reveal()).is_none();
                 if is_revoked {
                     self.set_state(CodeState::Used { office: known.office, key_name })?;
-                    return Ok(Err(PairRefusal::NotPending));
+                    return Err(ClaimError::Refused(PairRefusal::NotPending));
                 }
                 if known != *ends {
                     // The barn's certificate has another key now, so the office derives another API key.
@@ -224,7 +230,7 @@ impl CodePairing {
         };
         let facts = self.facts()?;
         self.put_key(&key, ends, office_name)?;
-        Ok(Ok(PairAnswer::new(&key, ends, facts)))
+        Ok(PairAnswer::new(&key, ends, facts))
     }
 
     /// Puts the office's API key into the ring, unless it is there from an earlier request.
