@@ -81,7 +81,7 @@ impl PairingStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PairRefusal {
     /// No code can be proved.
-    NotPending,
+    NoLiveCode,
     /// The proof is wrong.
     WrongProof,
     /// Another office has proved the code.
@@ -129,8 +129,8 @@ impl CodePairing {
         Self { wrong_proofs: Mutex::new(count), ..self }
     }
 
-    /// Returns whether a code can be proved, which makes the route exist.
-    pub fn is_pending(&self) -> bool {
+    /// Returns true if an office can pair by the code. The route exists only then.
+    pub fn is_live(&self) -> bool {
         self.live_key().is_some()
     }
 
@@ -139,7 +139,7 @@ impl CodePairing {
         let Some(row) = self.row() else { return PairingStatus::None };
         let wrong_proofs = self.wrong_proofs.lock().unwrap_or_else(PoisonError::into_inner).total();
         match row.state {
-            CodeState::Pending { .. } => PairingStatus::Waiting { wrong_proofs },
+            CodeState::Waiting { .. } => PairingStatus::Waiting { wrong_proofs },
             CodeState::Claimed { ends, .. } | CodeState::Paired { ends, .. } => {
                 PairingStatus::Claimed { office: ends.office }
             }
@@ -160,7 +160,7 @@ impl CodePairing {
         }
         // Read for each request: a certificate that was replaced may have a key of its own.
         let barn = Fingerprint(self.identity.spki_sha256());
-        let key = self.live_key().ok_or(PairRefusal::NotPending)?;
+        let key = self.live_key().ok_or(PairRefusal::NoLiveCode)?;
         if !request.proves(&key, barn) {
             return Err(self.count_wrong_proof(peer).await);
         }
@@ -205,9 +205,9 @@ impl CodePairing {
     }
 
     fn try_claim(&self, ends: &Fingerprints, office_name: &str) -> Result<PairAnswer, ClaimError> {
-        let row = self.row().ok_or(ClaimError::Refused(PairRefusal::NotPending))?;
+        let row = self.row().ok_or(ClaimError::Refused(PairRefusal::NoLiveCode))?;
         let key = match row.state {
-            CodeState::Used { .. } | CodeState::Disabled => return Err(ClaimError::Refused(PairRefusal::NotPending)),
+            CodeState::Used { .. } | CodeState::Disabled => return Err(ClaimError::Refused(PairRefusal::NoLiveCode)),
             CodeState::Claimed { ends: known, .. } | CodeState::Paired { ends: known, .. }
                 if known.office != ends.office =>
             {
@@ -218,7 +218,7 @@ impl CodePairing {
                 let is_revoked = self.keys.check(api_key(&key, &known).reveal()).is_none();
                 if is_revoked {
                     self.set_state(CodeState::Used { office: known.office, key_name })?;
-                    return Err(ClaimError::Refused(PairRefusal::NotPending));
+                    return Err(ClaimError::Refused(PairRefusal::NoLiveCode));
                 }
                 if known != *ends {
                     // The barn's certificate has another key now, so the office derives another API key.
@@ -226,7 +226,7 @@ impl CodePairing {
                 }
                 key
             }
-            CodeState::Pending { key } | CodeState::Claimed { key, .. } => key,
+            CodeState::Waiting { key } | CodeState::Claimed { key, .. } => key,
         };
         let facts = self.facts()?;
         self.put_key(&key, ends, office_name)?;

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!            right proof            key is in the ring        first sync with the key
-//! Pending ---------------> Claimed -------------------> Paired -----------------------> Used
+//! Waiting ---------------> Claimed -------------------> Paired -----------------------> Used
 //!    \________________________ too many wrong proofs ______/--------------------------> Disabled
 //! ```
 //! Each arrow is a commit in `local.redb`, so a restart continues in the same state.

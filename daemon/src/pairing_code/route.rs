@@ -27,8 +27,8 @@ pub fn router(pairing: Arc<CodePairing>) -> Router {
 
 async fn pair(State(pairing): State<Arc<CodePairing>>, _: NoQuery, request: Request) -> Result<Response, ApiError> {
     // Before the body is read: without a code, this path is none.
-    if !pairing.is_pending() {
-        return Err(PairRefusal::NotPending.into());
+    if !pairing.is_live() {
+        return Err(PairRefusal::NoLiveCode.into());
     }
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
     let StrictJson(request) = StrictJson::<PairRequest>::from_request(request, &()).await?;
@@ -53,7 +53,7 @@ fn is_valid_name(name: &str) -> bool {
 impl From<PairRefusal> for ApiError {
     fn from(refusal: PairRefusal) -> Self {
         match refusal {
-            PairRefusal::NotPending => Self::not_found("no pairing code waits for an office here"),
+            PairRefusal::NoLiveCode => Self::not_found("no pairing code waits for an office here"),
             PairRefusal::WrongProof => Self::new(
                 StatusCode::FORBIDDEN,
                 "wrong_proof",

@@ -24,7 +24,7 @@ pub(super) struct CodeRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum CodeState {
     /// Waits for an office.
-    Pending { key: CodeKey },
+    Waiting { key: CodeKey },
     /// An office has proved the code; its API key may be missing.
     Claimed { key: CodeKey, ends: Fingerprints },
     /// The API key is in the ring, under `key_name`.
@@ -36,15 +36,15 @@ pub(super) enum CodeState {
 }
 
 impl CodeRow {
-    fn pending(code: &PairingCode) -> Self {
+    fn waiting(code: &PairingCode) -> Self {
         let key = code.key();
-        Self { id: key.id(), wrong_proofs: 0, state: CodeState::Pending { key } }
+        Self { id: key.id(), wrong_proofs: 0, state: CodeState::Waiting { key } }
     }
 
     /// Returns the key of the code while it can still be proved.
     pub(super) fn live_key(&self) -> Option<&CodeKey> {
         match &self.state {
-            CodeState::Pending { key } | CodeState::Claimed { key, .. } | CodeState::Paired { key, .. } => Some(key),
+            CodeState::Waiting { key } | CodeState::Claimed { key, .. } | CodeState::Paired { key, .. } => Some(key),
             CodeState::Used { .. } | CodeState::Disabled => None,
         }
     }
@@ -52,7 +52,7 @@ impl CodeRow {
     /// Returns how the code ended, if it can be proved no more.
     fn end(&self) -> Option<CodeEnd> {
         match &self.state {
-            CodeState::Pending { .. } | CodeState::Claimed { .. } | CodeState::Paired { .. } => None,
+            CodeState::Waiting { .. } | CodeState::Claimed { .. } | CodeState::Paired { .. } => None,
             CodeState::Used { .. } => Some(CodeEnd::Used),
             CodeState::Disabled => Some(CodeEnd::Disabled),
         }
@@ -84,7 +84,7 @@ pub enum StoreOutcome {
 /// The same code may be stored any number of times, and one that has ended stays so. The daemon reads it at its start,
 /// and `local` is locked while it runs.
 pub fn store(local: &LocalFile, code: &PairingCode) -> Result<StoreOutcome, LocalError> {
-    let row = CodeRow::pending(code);
+    let row = CodeRow::waiting(code);
     let before = load(local)?;
     let same = before.as_ref().filter(|before| before.id == row.id);
     let end = same.map_or_else(|| end_of(local, &row.id), |same| Ok(same.end()))?;
@@ -111,7 +111,7 @@ pub fn store(local: &LocalFile, code: &PairingCode) -> Result<StoreOutcome, Loca
 pub(crate) fn store_dead(local: &LocalFile, code: &PairingCode, is_used: bool) -> Result<(), LocalError> {
     let used = CodeState::Used { office: Fingerprint([1; 32]), key_name: "office".to_owned() };
     let state = if is_used { used } else { CodeState::Disabled };
-    save(local, &CodeRow { state, ..CodeRow::pending(code) })
+    save(local, &CodeRow { state, ..CodeRow::waiting(code) })
 }
 
 pub(super) fn load(local: &LocalFile) -> Result<Option<CodeRow>, LocalError> {

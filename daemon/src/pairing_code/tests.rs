@@ -116,7 +116,7 @@ fn reopened(directory: &tempfile::TempDir, before: OpenBarn) -> OpenBarn {
 #[tokio::test]
 async fn an_office_pairs_repeats_and_syncs_and_then_the_code_is_dead() {
     let (_directory, barn) = prepared();
-    assert!(barn.pairing.is_pending());
+    assert!(barn.pairing.is_live());
     let (status, answer) = barn.pair(&code(1), OFFICE).await;
     assert_eq!(status, 200, "{answer}");
     let parsed: PairAnswer = serde_json::from_value(answer.clone()).unwrap();
@@ -197,7 +197,7 @@ async fn a_restart_at_any_step_continues() {
     let barn = reopened(&directory, barn);
     assert_eq!(barn.sync(&code(1), OFFICE).await, 200);
     let barn = reopened(&directory, barn);
-    assert_eq!((barn.pairing.is_pending(), barn.pair(&code(1), OFFICE).await.0), (false, 404));
+    assert_eq!((barn.pairing.is_live(), barn.pair(&code(1), OFFICE).await.0), (false, 404));
 }
 
 /// Catches a barn that accepts a proof over the key of somebody in between, or a replay of one.
@@ -236,7 +236,7 @@ async fn wrong_proofs_are_limited_and_in_the_end_disable_the_code() {
     assert_eq!(barn.pairing.status(), PairingStatus::Disabled { wrong_proofs: 8 });
     assert_eq!(barn.pair(&code(1), OFFICE).await.0, 404);
     let barn = reopened(&directory, barn);
-    assert!(!barn.pairing.is_pending());
+    assert!(!barn.pairing.is_live());
     assert_eq!(store(&barn.local, &code(1)).unwrap(), StoreOutcome::Disabled);
     assert_eq!(store(&barn.local, &code(2)).unwrap(), StoreOutcome::Stored);
     assert_eq!(reopened(&directory, barn).pairing.status(), PairingStatus::Waiting { wrong_proofs: 0 });
@@ -262,10 +262,10 @@ async fn storing_a_code_again_never_revives_a_used_one() {
     assert_eq!(barn.pair(&code(3), OTHER_OFFICE).await.0, 200);
     assert_eq!(barn.key_names(), ["desk", "desk-2"]);
     assert_eq!(barn.sync(&code(2), OFFICE).await, 200);
-    assert!(barn.pairing.is_pending(), "the sync of another office ends no code");
+    assert!(barn.pairing.is_live(), "the sync of another office ends no code");
     // The file of the first office comes back.
     assert_eq!(store(&barn.local, &code(2)).unwrap(), StoreOutcome::AlreadyUsed);
-    assert!(reopened(&directory, barn).pairing.is_pending(), "and leaves the code that waits alone");
+    assert!(reopened(&directory, barn).pairing.is_live(), "and leaves the code that waits alone");
 }
 
 /// Catches a memory of codes that grows without end, or that forgets the latest ones.
@@ -293,7 +293,7 @@ async fn a_revoked_key_ends_the_code() {
     assert_eq!(barn.pair(&code(1), OFFICE).await.0, 200);
     barn.keys.revoke("desk").unwrap();
     assert_eq!((barn.pair(&code(1), OFFICE).await.0, barn.sync(&code(1), OFFICE).await), (404, 401));
-    assert!(!barn.pairing.is_pending());
+    assert!(!barn.pairing.is_live());
 }
 
 /// Catches a barn whose certificate was replaced before the first sync, and that then never pairs.
@@ -388,7 +388,7 @@ fn the_stored_rows_are_frozen() {
     let key_bytes = hex::decode("607fd8100dcab9d09b27ca95e1fd870d006fb5ce3fdb5d7a9fb9ebdea5f17ab2").unwrap();
     let name = b"\x04desk".to_vec();
     let state_bytes = [
-        (CodeState::Pending { key: key.clone() }, vec![vec![0], key_bytes.clone()]),
+        (CodeState::Waiting { key: key.clone() }, vec![vec![0], key_bytes.clone()]),
         (CodeState::Claimed { key: key.clone(), ends }, vec![vec![1], key_bytes.clone(), barn.clone(), office.clone()]),
         (
             CodeState::Paired { key: key.clone(), ends, key_name: "desk".into() },
