@@ -63,18 +63,20 @@ impl QueuedRequest {
     pub(super) fn write(self, store: &mut Store) -> Result<(), Arc<StoreError>> {
         let Self { request, room } = self;
         let written = match request {
-            StoreRequest::Correct { request, at, reply } => send(store, reply, |store| store.correct(&request, at)),
+            StoreRequest::Correct { request, at, reply } => {
+                write_and_reply(store, reply, |store| store.correct(&request, at))
+            }
             StoreRequest::Reprocess { after, limit, at, reply } => {
-                send(store, reply, |store| store.reprocess(after, limit, at))
+                write_and_reply(store, reply, |store| store.reprocess(after, limit, at))
             }
-            StoreRequest::StepEraMoves { at, reply } => send(store, reply, |store| store.step_era_moves(at)),
+            StoreRequest::StepEraMoves { at, reply } => write_and_reply(store, reply, |store| store.step_era_moves(at)),
             StoreRequest::Readmit { run, acceptance, reply } => {
-                send(store, reply, |store| store.readmit(&run, &acceptance))
+                write_and_reply(store, reply, |store| store.readmit(&run, &acceptance))
             }
-            StoreRequest::Mend { run, reply } => send(store, reply, |store| store.mend(&run)),
+            StoreRequest::Mend { run, reply } => write_and_reply(store, reply, |store| store.mend(&run)),
             StoreRequest::BeginEpoch { begin, at, reply } => {
                 let EpochRequest { shown, acceptance, writer } = *begin;
-                send(store, reply, |store| store.begin_epoch_after(&shown, acceptance, at, writer))
+                write_and_reply(store, reply, |store| store.begin_epoch_after(&shown, acceptance, at, writer))
             }
         };
         drop(room);
@@ -83,7 +85,7 @@ impl QueuedRequest {
 }
 
 /// Writes a request, and sends the receipt or the error. Returns the error that ends the writer.
-fn send<T>(
+fn write_and_reply<T>(
     store: &mut Store,
     reply: Reply<T>,
     write: impl FnOnce(&mut Store) -> Result<T, StoreError>,

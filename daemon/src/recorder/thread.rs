@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Name of the thread, for `top -H` and debuggers.
 const WRITER_THREAD: &str = "herdlinx-writer";
 
-/// Reason why there is no writer.
+/// Reason why the writer did not start, or has ended.
 #[derive(Debug, thiserror::Error)]
 pub enum WriterError {
     /// The operating system gave no thread or no timer.

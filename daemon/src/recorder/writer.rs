@@ -24,9 +24,9 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// Minimum interval between two writes of the duplicate counts.
 const DUPLICATES_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The caller of a [`QueuedPayloads`] whose payloads are in commit.
-struct Caller {
-    /// Number of its payloads.
+/// The reply to a [`QueuedPayloads`] whose payloads are in commit.
+struct PendingReply {
+    /// Number of the payloads.
     count: usize,
     reply: Reply<Vec<Receipt>>,
     _room: OwnedSemaphorePermit,
@@ -240,7 +240,7 @@ impl Writer {
         }
     }
 
-    /// Commits one correction or reprocessing.
+    /// Commits one request other than payloads, and answers it.
     fn write_request(&mut self, request: QueuedRequest) -> Result<(), Arc<StoreError>> {
         if let Some(error) = self.refusal(Sender::Caller) {
             self.set_last_error(Some(error.clone()));
@@ -257,8 +257,8 @@ impl Writer {
 
     /// Commits the queued payloads as one group. Every caller is answered, even if the commit fails.
     fn record_group(&mut self, first: QueuedPayloads) -> Result<(), Arc<StoreError>> {
-        let (callers, refusal) = self.collect(first);
-        if !callers.is_empty() {
+        let (replies, refusal) = self.collect(first);
+        if !replies.is_empty() {
             let start = Instant::now();
             let writing = self.write_clock.start();
             let appended = self.store.append(&self.group);
@@ -267,9 +267,9 @@ impl Writer {
                 Ok(receipts) => {
                     self.commit_times.add(self.group.len(), start.elapsed());
                     self.count(&receipts);
-                    send_receipts(callers, receipts);
+                    send_receipts(replies, receipts);
                 }
-                Err(error) => return Err(self.fail(callers, error)),
+                Err(error) => return Err(self.fail(replies, error)),
             }
         }
         if refusal.is_some() {
@@ -281,20 +281,20 @@ impl Writer {
     /// Reports a failed commit to every caller, and returns the error that ends the writer.
     ///
     /// After a failed commit the files must be opened again, which the next start of the process does.
-    fn fail(&mut self, callers: Vec<Caller>, error: StoreError) -> Arc<StoreError> {
+    fn fail(&mut self, replies: Vec<PendingReply>, error: StoreError) -> Arc<StoreError> {
         let error = Arc::new(error);
         let reason = RecordError::Failed(error.clone());
         self.set_last_error(Some(reason.clone()));
-        send_error(callers, &reason);
+        send_error(replies, &reason);
         error
     }
 
     /// Takes packets, and then payloads from the queue, in their order, up to one group. Answers those that cannot be written
     /// now, and returns why.
-    fn collect(&mut self, first: QueuedPayloads) -> (Vec<Caller>, Option<RecordError>) {
+    fn collect(&mut self, first: QueuedPayloads) -> (Vec<PendingReply>, Option<RecordError>) {
         self.group.clear();
         let (refuse_packets, refuse_callers) = (self.refusal(Sender::Radio), self.refusal(Sender::Caller));
-        let (mut callers, mut refused) = (Vec::new(), None);
+        let (mut replies, mut refused) = (Vec::new(), None);
         let (mut next, mut room_left) = (Some(first), GROUP_PAYLOADS);
         while let Some(QueuedPayloads { sender, payloads, reply, room }) = next {
             room_left = room_left.saturating_sub(payloads.len());
@@ -304,12 +304,12 @@ impl Writer {
                 // The caller may have been dropped.
                 reply.send(Err(error.clone())).ok();
             } else {
-                callers.push(Caller { count: payloads.len(), reply, _room: room });
+                replies.push(PendingReply { count: payloads.len(), reply, _room: room });
                 self.group.extend(payloads);
             }
             next = self.next_fitting(room_left);
         }
-        (callers, refused)
+        (replies, refused)
     }
 
     /// Returns the next payloads, of which there may be `room_left`. A task that does not fit is carried.
@@ -409,16 +409,16 @@ impl Writer {
 }
 
 /// Sends each caller the receipts of its payloads. The payloads of a caller that was dropped are recorded all the same.
-fn send_receipts(callers: Vec<Caller>, receipts: Vec<Receipt>) {
+fn send_receipts(replies: Vec<PendingReply>, receipts: Vec<Receipt>) {
     let mut receipts = receipts.into_iter();
-    for caller in callers {
-        let own = receipts.by_ref().take(caller.count).collect();
-        caller.reply.send(Ok(own)).ok();
+    for pending in replies {
+        let own = receipts.by_ref().take(pending.count).collect();
+        pending.reply.send(Ok(own)).ok();
     }
 }
 
-fn send_error(callers: Vec<Caller>, error: &RecordError) {
-    for caller in callers {
-        caller.reply.send(Err(error.clone())).ok();
+fn send_error(replies: Vec<PendingReply>, error: &RecordError) {
+    for pending in replies {
+        pending.reply.send(Err(error.clone())).ok();
     }
 }
