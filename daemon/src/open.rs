@@ -158,12 +158,12 @@ impl BarnFiles {
         let disk = Directory::new(&settings.state_dir)?.with_progress(on_progress);
         open_store_in(&disk, settings, &self.local, clock)
     }
+}
 
-    /// Returns the facts for a pairing line. `store` is the identity of the history.
-    pub fn barn(&self, settings: &Settings, store: StoreId) -> Source {
-        let (site, spki_sha256) = (settings.site.clone(), self.identity.spki_sha256());
-        Source { site, listen: settings.listen, path: String::new(), spki_sha256, store }
-    }
+/// Returns the facts for a pairing line. `store` is the identity of the history.
+pub(crate) fn pairing_source(settings: &Settings, identity: &Identity, store: StoreId) -> Source {
+    let (site, spki_sha256) = (settings.site.clone(), identity.spki_sha256());
+    Source { site, listen: settings.listen, path: String::new(), spki_sha256, store }
 }
 
 fn is_locked(error: &LocalError) -> bool {

@@ -4,7 +4,7 @@ use super::CliError;
 use super::files::open_existing;
 use crate::control::RestoreReport;
 use crate::control::{BarnRequest, BarnResponse};
-use crate::open::{load_keys, open_identity};
+use crate::open::{load_keys, open_identity, pairing_source};
 use crate::restore::{RestoreStep, Restored, restore};
 use crate::settings::Settings;
 use herd::backup::BackupReader;
@@ -16,7 +16,7 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 use service::backup::{BackupArgs, ProgramStore, ProgressLines, backup_text, backup_with, open_backup};
 use service::control::{CommandError, DirectError, ask_or_open};
-use service::door::pair::{Source, create_pairing_line};
+use service::door::pair::create_pairing_line;
 use service::lifecycle::print_notice;
 use service::process::StateDir;
 use std::fs::File;
@@ -83,9 +83,7 @@ fn restore_and_pair(
 fn pairing_line(settings: &Settings, local: &LocalFile, store: StoreId) -> Result<String, String> {
     let keys = load_keys(local).map_err(|error| error.to_string())?;
     let identity = open_identity(settings).map_err(|error| error.to_string())?;
-    let (site, spki_sha256) = (settings.site.clone(), identity.spki_sha256());
-    let barn = Source { site, listen: settings.listen, path: String::new(), spki_sha256, store };
-    create_pairing_line(&keys, barn, None).map_err(|error| error.to_string())
+    create_pairing_line(&keys, pairing_source(settings, &identity, store), None).map_err(|error| error.to_string())
 }
 
 fn print_restored(start: &BackupStart, report: &RestoreReport, out: &mut dyn Write) -> std::io::Result<()> {

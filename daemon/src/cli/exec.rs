@@ -7,7 +7,7 @@ use super::{Cli, CliError, Command};
 use crate::control::{BarnRequest, BarnResponse, CorrectionOutcome};
 use crate::doctor::examine;
 use crate::listen::listen;
-use crate::open::{self, BarnFiles, OpenError, open_keys};
+use crate::open::{self, BarnFiles, OpenError, open_keys, pairing_source};
 use crate::pairing_code::respond_about_keys;
 use crate::run::{check_order, log_is_complete, run};
 use crate::settings::{DEFAULT_TEXT, Settings};
@@ -150,7 +150,7 @@ fn pair(settings: &Settings, name: Option<&str>, out: &mut dyn Write) -> Result<
         let files = BarnFiles::open(settings).map_err(DirectError::failed)?;
         let on_progress = |_: &OpenProgress<'_>| ControlFlow::Continue(());
         let store = files.open_store(settings, &SystemClock::default(), on_progress).map_err(DirectError::failed)?;
-        let barn = files.barn(settings, store.head().position.store);
+        let barn = pairing_source(settings, &files.identity, store.head().position.store);
         let line = create_pairing_line(&files.keys, barn, name)?;
         Ok(BarnResponse::PairingLine(line))
     })?;

@@ -135,10 +135,7 @@ fn certificate(settings: &Settings, clock: &dyn Clock) -> Finding {
     let generated = settings.state_dir.join(TLS_DIRECTORY);
     let configured = settings.tls.files();
     let is_generated = configured.is_none();
-    let files = configured.unwrap_or_else(|| IdentityFiles {
-        certificate: generated.join("certificate.pem"),
-        key: generated.join("key.pem"),
-    });
+    let files = configured.unwrap_or_else(|| IdentityFiles::in_directory(&generated));
     let shown = files.certificate.display().to_string();
     if is_generated && matches!(metadata_if_exists(&files.certificate), Ok(None)) {
         return Finding::warn(WHAT, format!("{shown} does not exist yet; the first start creates it"));

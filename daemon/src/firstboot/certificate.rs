@@ -14,6 +14,7 @@
 
 use super::Places;
 use service::door::certificate::{Identity, IdentityFiles};
+use service::process::TLS_DIRECTORY;
 use std::path::PathBuf;
 use toml::Table;
 
@@ -66,7 +67,9 @@ impl OwnCertificate {
     pub(super) fn certificate_in_use(&self, places: &Places) -> PathBuf {
         match self {
             Self::Usable(files) => files.certificate.clone(),
-            Self::Absent | Self::Refused(_) => places.state().join("tls/certificate.pem"),
+            Self::Absent | Self::Refused(_) => {
+                IdentityFiles::in_directory(&places.state().join(TLS_DIRECTORY)).certificate
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use herd::pairing::{EXCHANGE_VERSION, MAX_OFFICE_NAME_CHARS, MAX_REQUEST_BYTES, PairRequest};
 use service::door::auth::Caller;
+use service::door::keys::is_valid_name;
 use service::door::reply::{ApiError, NoQuery, StrictJson};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,18 +37,13 @@ async fn pair(State(pairing): State<Arc<CodePairing>>, _: NoQuery, request: Requ
         let message = format!("this barn knows version {EXCHANGE_VERSION} of the exchange: upgrade the older program");
         return Err(ApiError::bad_request(message));
     }
-    if !is_valid_name(&request.office_name) {
+    // A key gets this name, with a number behind it if another one has it.
+    if !is_valid_name(&request.office_name, MAX_OFFICE_NAME_CHARS) {
         let message = format!("`office_name` needs 1 to {MAX_OFFICE_NAME_CHARS} letters, digits, `.`, `_` or `-`");
         return Err(ApiError::bad_request(message));
     }
     let answer = pairing.pair(request, peer).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
-}
-
-/// Returns whether the name can be the beginning of a key's name.
-fn is_valid_name(name: &str) -> bool {
-    (1..=MAX_OFFICE_NAME_CHARS).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
 impl From<PairRefusal> for ApiError {

@@ -11,7 +11,7 @@ use self::core::{Started, start};
 use crate::era_moves::move_into_eras;
 use crate::ingest::{Ingest, LineLimit};
 use crate::liveness::LivenessCheck;
-use crate::open::{BarnFiles, OpenError};
+use crate::open::{BarnFiles, OpenError, pairing_source};
 use crate::pairing_code::CodePairing;
 use crate::recorder::WriterError;
 use crate::settings::Settings;
@@ -125,7 +125,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     };
     let Started { recording, recorder, health } = started;
     let reader = health.reader.clone();
-    let barn = files.barn(&settings, reader.head().position.store);
+    let barn = pairing_source(&settings, &files.identity, reader.head().position.store);
     let barn = Source { listen: listener.local_addr().map_err(RunError::Address)?, ..barn };
     let BarnFiles { local, keys, identity } = files;
 

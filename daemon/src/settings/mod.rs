@@ -13,6 +13,7 @@ use herd::payload::WeightUnit;
 use serde::{Deserialize, Serialize};
 use service::backup::BackupSettings;
 use service::door::certificate::host_name;
+use service::door::keys::is_valid_name;
 use service::lifecycle::Exit;
 use service::logging::LogLevel;
 use service::settings::{DurationSetting, Layers, SettingsError, TlsSettings, check_log_file, check_state_dir};
@@ -144,7 +145,7 @@ impl Settings {
         if !(1..=MAX_NAME_CHARS).contains(&chars) || self.site.chars().any(char::is_control) {
             return refuse("site", self.site.clone(), "1 to 64 characters without control characters");
         }
-        if !is_name(&self.reader_group) {
+        if !is_valid_name(&self.reader_group, MAX_NAME_CHARS) {
             return refuse("reader_group", self.reader_group.clone(), NAME_RULE);
         }
         if self.repeat_window.get() > MAX_REPEAT_WINDOW {
@@ -223,8 +224,3 @@ pub fn is_variable(name: &str) -> bool {
 
 /// Rule for names, which appear in logs, in changes and in the keys of tables.
 const NAME_RULE: &str = "1 to 64 letters, digits, `.`, `_` or `-`";
-
-fn is_name(text: &str) -> bool {
-    (1..=MAX_NAME_CHARS).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
-}

@@ -1,9 +1,10 @@
 //! Settings of the radios: the list `[[radio]]`.
 
-use super::{BarnSettingsError, NAME_RULE, Settings, is_name};
+use super::{BarnSettingsError, MAX_NAME_CHARS, NAME_RULE, Settings};
 use herd::payload::WeightUnit;
 use radio::{AnyRadio, OpenError, SerialSettings, SettingsError, SimulatedSettings, Sx127xSettings};
 use serde::{Deserialize, Serialize};
+use service::door::keys::is_valid_name;
 use std::collections::BTreeSet;
 
 /// Maximum length of what a library adds in front of a payload.
@@ -100,10 +101,10 @@ impl RadioSettings {
         let refuse = |key: &str, value: &str, allowed| {
             Err(service::settings::SettingsError::value(format!("radio[{index}].{key}"), value, allowed).into())
         };
-        if !is_name(name) {
+        if !is_valid_name(name, MAX_NAME_CHARS) {
             return refuse("name", name, NAME_RULE);
         }
-        if !is_name(&self.reader_group) {
+        if !is_valid_name(&self.reader_group, MAX_NAME_CHARS) {
             return refuse("reader_group", &self.reader_group, NAME_RULE);
         }
         if self.strip_bytes > MAX_STRIP_BYTES {

@@ -73,7 +73,7 @@ fn the_example_of_a_log_file_is_valid() {
 
 /// Returns the sections of the printed file (`[tls]`, `[[radio]]`, ...) and their keys, without the `# `.
 fn sections() -> Vec<(String, String)> {
-    let is_key = |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| is_name(key));
+    let is_key = |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| is_valid_name(key, MAX_NAME_CHARS));
     let mut sections: Vec<(String, String)> = Vec::new();
     for line in DEFAULT_TEXT.lines().filter_map(|line| line.strip_prefix("# ")) {
         match sections.last_mut() {

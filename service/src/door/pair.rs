@@ -8,6 +8,7 @@
 
 use super::certificate::host_name;
 use super::keys::{KeyError, KeyRing, Scope};
+use super::secret::KEY_PREFIX;
 use crate::control::ControlError;
 use herd::pairing::{MAX_ADDRESSES, Pairing, PairingError};
 use herd::position::StoreId;
@@ -56,7 +57,7 @@ pub struct Source {
 pub fn pair(keys: &KeyRing, source: Source, name: Option<&str>) -> Result<Pairing, PairError> {
     let Source { site, listen, path, spki_sha256, store } = source;
     let addresses = addresses(listen)?.into_iter().map(|address| address + &path).collect();
-    let mut pairing = Pairing { site, addresses, spki_sha256, store, key: "hxb_".to_owned() };
+    let mut pairing = Pairing { site, addresses, spki_sha256, store, key: KEY_PREFIX.to_owned() };
     // Before the key is created: an invalid line must leave no key behind.
     pairing.validate()?;
     let name = name.map_or_else(|| free_name(keys), str::to_owned);

@@ -215,7 +215,7 @@ impl KeyRing {
     /// Changes nothing if the secret is accepted already, whatever the name of its key. Durable and blocking like
     /// [`Self::add`].
     pub fn adopt(&self, name: &str, scopes: BTreeSet<Scope>, hash: [u8; 32], taken: TakenName) -> Result<(), KeyError> {
-        if !is_valid_name(name) {
+        if !is_valid_name(name, MAX_NAME_CHARS) {
             return Err(KeyError::Name(name.chars().take(MAX_NAME_CHARS + 1).collect()));
         }
         if scopes.is_empty() {
@@ -357,8 +357,12 @@ impl KeyRing {
     }
 }
 
-fn is_valid_name(name: &str) -> bool {
-    (1..=MAX_NAME_CHARS).contains(&name.len())
+/// Returns true if the name has 1 to `max_chars` ASCII letters, digits, `.`, `_` or `-`.
+///
+/// So are the names of keys and radios, which are the channels of payloads, and those of reader groups and offices. They
+/// appear in logs, in changes and in the keys of tables.
+pub fn is_valid_name(name: &str, max_chars: usize) -> bool {
+    (1..=max_chars).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
