@@ -31,7 +31,7 @@ impl Contact {
     /// Notes a verified sign of life.
     pub(super) fn note_sign_of_life(&mut self) {
         if let ContactState::Away(cause) = &self.state {
-            tracing::info!(%cause, away_s = self.since.elapsed().as_secs(), "sync: the barn is back");
+            tracing::info!(%cause, away_s = self.since.elapsed().as_secs(), "sync: connected to the barn again");
         }
         self.enter(ContactState::Present);
     }
@@ -40,11 +40,11 @@ impl Contact {
     pub(super) fn note_loss(&mut self, cause: &str, wait: Duration) {
         let wait_ms = wait.as_millis();
         match self.state {
-            ContactState::Away(_) => tracing::debug!(cause, wait_ms, "sync: the barn is still away"),
-            ContactState::New => tracing::warn!(cause, "sync: the barn is away, and was not reached yet; retrying"),
+            ContactState::Away(_) => tracing::debug!(cause, wait_ms, "sync: still no connection to the barn"),
+            ContactState::New => tracing::warn!(cause, "sync: cannot connect to the barn yet; retrying"),
             ContactState::Present => {
                 let present_s = self.since.elapsed().as_secs();
-                tracing::warn!(cause, present_s, "sync: the barn is away; retrying");
+                tracing::warn!(cause, present_s, "sync: lost the connection to the barn; retrying");
             }
         }
         self.enter(ContactState::Away(cause.to_owned()));

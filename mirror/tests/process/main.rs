@@ -106,11 +106,11 @@ async fn the_office_catches_up_with_a_barn_that_was_away() {
     barn.scan(10);
     wait_until_copied(&office, &client, &address, "barn", &barn).await;
     let log = office.log();
-    let lines: Vec<_> = log.lines().filter(|line| line.contains("sync: the barn is")).collect();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("sync: ") && line.contains(" to the barn")).collect();
     let [away, back] = lines.as_slice() else { panic!("one line at either end of the absence: {log}") };
     for (line, parts) in [
-        (away, ["WARN", "barn}: sync: the barn is away", "cause=", "present_s="]),
-        (back, ["INFO", "barn}: sync: the barn is back", "cause=", "away_s="]),
+        (away, ["WARN", "barn}: sync: lost the connection to the barn", "cause=", "present_s="]),
+        (back, ["INFO", "barn}: sync: connected to the barn again", "cause=", "away_s="]),
     ] {
         assert!(parts.iter().all(|part| line.contains(part)), "{line}");
     }
