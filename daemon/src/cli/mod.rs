@@ -56,8 +56,8 @@ Animals, batches and payloads are named by id, as printed by `show`:
 Nothing is deleted: the history of an animal shows each correction, its author and its reason.";
 
 const ACCEPT_HELP: &str = "\
-If log.redb vanished or an older one was put back, the service does not start (exit code 3): the barn would give the
-numbers of lost changes again. Put the right log.redb and log.journal back if you have them. If they are gone for good,
+If log.redb vanished or an older one was put back, the service does not start (exit code 3): the barn would reuse the
+numbers of lost changes. Put the right log.redb and log.journal back if you have them. If they are gone for good,
 `herdlinxd restore` begins again with a backup, and an office makes one of its copy. If there is none either:
   sudo herdlinxd accept-log --author 'J. Doe' --reason 'card died, no backup and no office'
   sudo systemctl start herdlinxd
@@ -72,8 +72,8 @@ Recording goes on meanwhile. The file is read back from the medium, and has its 
 It holds everything that was recorded, and no key: pair each office again after a restore.";
 
 const RESTORE_HELP: &str = "\
-Take the backup that ends at the higher change: `verify FILE` prints it, and `herdlinx-mirror status` shows what an
-office has, which makes a backup of its copy. On a new card or machine, with the barn's settings in place:
+If there are several backups, use the one that ends at the highest change: `verify FILE` prints it. An office can back up
+its copy; `herdlinx-mirror status` shows where that ends. On a new card or machine, with the barn's settings in place:
   sudo systemctl stop herdlinxd
   sudo herdlinxd restore /media/stick/north.backup
   sudo systemctl start herdlinxd
@@ -124,7 +124,7 @@ enum Command {
     /// Validate the settings and what a start needs, without starting anything
     #[command(after_help = CHECK_HELP)]
     Check {
-        /// Check as this user, also if root runs the command
+        /// Check as the current user, even as root
         #[arg(long)]
         here: bool,
     },
@@ -157,7 +157,7 @@ enum Command {
         #[command(subcommand)]
         correction: CorrectCommand,
     },
-    /// Go on with a log that lacks changes, as the next epoch; without it, such a log ends every start
+    /// Accept a log that lacks changes; recording continues in the next epoch
     #[command(after_help = ACCEPT_HELP)]
     AcceptLog {
         /// Your name, kept in the history
@@ -167,19 +167,19 @@ enum Command {
         #[arg(long)]
         reason: String,
     },
-    /// Make a barn of a backup, in a state directory that holds no payloads yet
+    /// Restore a barn from a backup, into a state directory without payloads
     #[command(after_help = RESTORE_HELP)]
     Restore {
         /// The backup
         file: PathBuf,
     },
-    /// Make a log of the rows that are whole in a damaged one, and add what a given file holds besides
+    /// Rebuild a damaged log from its intact rows, and from FILE if it is given
     #[command(after_help = RECOVER_HELP)]
     Recover {
         /// A file to search as well: a copy of log.redb, a backup, whole or cut, or what only an office holds
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
-        /// The same, without its flag
+        /// The same as --from FILE
         #[arg(conflicts_with = "from")]
         file: Option<PathBuf>,
     },

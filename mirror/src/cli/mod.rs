@@ -103,7 +103,7 @@ enum Command {
     /// Validate the settings and what a start needs, without starting anything
     #[command(after_help = CHECK_HELP)]
     Check {
-        /// Check as this user, also if root runs the command
+        /// Check as the current user, even as root
         #[arg(long)]
         here: bool,
     },
