@@ -20,7 +20,7 @@ pub enum BootError {
 /// Returns the number of the current boot.
 ///
 /// A new boot gets the number after the highest one that this machine or the log knows. A Pi that was restored from a
-/// backup thus continues after the boots of the one that it replaces. A number that `local.redb` cannot keep counts all the
+/// backup thus continues after the boots of the one that it replaces. A number that `local.redb` cannot store counts all the
 /// same: a barn must hear its radios whatever happens to that file.
 pub fn boot_number(local: &LocalFile, disk: &dyn Disk, clock: &dyn Clock) -> Result<u32, BootError> {
     let boot_id = clock.boot_id();
@@ -30,17 +30,21 @@ pub fn boot_number(local: &LocalFile, disk: &dyn Disk, clock: &dyn Clock) -> Res
     let known: Vec<(String, u32)> = local.list(NAMESPACE)?;
     let last_here = known.iter().map(|(_, number)| *number).max().unwrap_or(0);
     let number = last_here.max(Store::last_boot(disk)?).saturating_add(1);
-    // Each start counts as a boot if the number is not kept, so that no two of them have the same times since boot.
+    // If the number is not stored, each start counts as a boot, so that no two of them have the same times since boot.
     if local.damage().is_none()
-        && let Err(error) = keep(local, &boot_id, number, &known)
+        && let Err(error) = store_number(local, &boot_id, number, &known)
     {
-        tracing::error!(%error, boot = number, "the number of this boot is not kept");
+        tracing::error!(
+            %error,
+            boot = number,
+            "cannot store the number of this boot; each restart counts as a boot until it can be stored"
+        );
     }
     Ok(number)
 }
 
-/// Keeps the number of the current boot in the place of those `known`: the id of a past boot never returns.
-fn keep(local: &LocalFile, boot_id: &str, number: u32, known: &[(String, u32)]) -> Result<(), LocalError> {
+/// Stores the number of the current boot in the place of those `known`: the id of a past boot never returns.
+fn store_number(local: &LocalFile, boot_id: &str, number: u32, known: &[(String, u32)]) -> Result<(), LocalError> {
     local.put(NAMESPACE, boot_id, &number)?;
     for (past_id, _) in known {
         local.remove(NAMESPACE, past_id)?;

@@ -36,7 +36,7 @@ pub enum CliError {
     Command(#[from] CommandError),
     /// The running daemon may have recorded the correction all the same.
     #[error(
-        "{error}. It is unknown whether the correction is recorded: give the command again with --idempotency-key \
+        "{error}. It is unknown whether the correction is recorded: run the command again with --idempotency-key \
          {idempotency_key}, and it is recorded once"
     )]
     InDoubt {

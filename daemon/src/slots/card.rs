@@ -49,7 +49,7 @@ pub enum CardError {
         good: Slot,
     },
     /// The other slot was never written, or its update was interrupted.
-    #[error("slot {slot} holds no complete root")]
+    #[error("slot {slot} holds no complete root: install an update first")]
     Empty {
         /// The slot.
         slot: Slot,

@@ -46,7 +46,7 @@ async fn two_lots_of_a_reader_that_began_again_are_two_lots_by_the_command_of_th
     yard.yard.wait_until_equal().await;
     let page = pages::html(&yard.yard.pages, "/status").await.unwrap();
     assert!(page.contains("Start a new reader era?"), "{page}");
-    assert!(page.contains("animal 2, which took some of these, goes back to what it had before"), "{page}");
+    assert!(page.contains("restores animal 2, which took some of these, to what it had before"), "{page}");
     let (_, rest) = page.split_once("<code>herdlinxd ").unwrap();
     let command: Vec<&str> = rest.split_once("</code>").unwrap().0.split_whitespace().collect();
     let printed = yard.yard.barn.run(&command).unwrap();

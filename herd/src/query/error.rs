@@ -9,7 +9,7 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     /// The page limit is 0 or above the maximum.
-    #[error("a page holds 1 to {max} entries, and {requested} were asked for")]
+    #[error("invalid limit {requested}: use 1 to {max}")]
     InvalidLimit {
         /// Requested number of entries.
         requested: u64,
@@ -17,7 +17,7 @@ pub enum QueryError {
         max: u32,
     },
     /// The cursor is not one that a page returned.
-    #[error("`{found}` is no place to go on from: take `next` of the page before as it stands")]
+    #[error("invalid cursor `{found}`: use the unchanged `next` of the previous page")]
     InvalidCursor {
         /// The text of the cursor, cut to 64 characters.
         found: String,

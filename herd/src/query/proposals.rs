@@ -177,7 +177,7 @@ impl Extent {
         let rejected = counted(self.rejected, "rejected payload", "rejected payloads");
         let events = match self.events {
             0 => String::new(),
-            events => format!(" and counts {at_least}{} as of new lids", counted(events, "event", "events")),
+            events => format!(" and assigns {at_least}{} to new lids", counted(events, "event", "events")),
         };
         format!("reprocesses {at_least}{rejected}{events}; {}", self.effect_on_animals())
     }
@@ -185,18 +185,20 @@ impl Extent {
     fn effect_on_animals(&self) -> String {
         let named: Vec<String> = self.animals.iter().take(MAX_ANIMALS_NAMED).map(ToString::to_string).collect();
         let others = self.animals.len() - named.len();
-        let animals = match (named.split_last(), others) {
-            (None, _) => return "no older animal loses anything".to_owned(),
-            (Some((last, [])), 0) => format!("animal {last}, which took some of these, goes back to what it"),
-            (Some((last, before)), 0) => {
-                format!("animals {} and {last}, which took some of these, go back to what they", before.join(", "))
+        match (named.split_last(), others) {
+            (None, _) => "no older animal loses anything".to_owned(),
+            (Some((last, [])), 0) => {
+                format!("restores animal {last}, which took some of these, to what it had before")
             }
+            (Some((last, before)), 0) => format!(
+                "restores animals {} and {last}, which took some of these, to what they had before",
+                before.join(", ")
+            ),
             _ => format!(
-                "animals {} and {others} more, which took some of these, go back to what they",
+                "restores animals {} and {others} more, which took some of these, to what they had before",
                 named.join(", ")
             ),
-        };
-        format!("{animals} had before")
+        }
     }
 }
 
@@ -229,23 +231,23 @@ mod tests {
             (sentence(1, 0, &[], false), "reprocesses 1 rejected payload; no older animal loses anything"),
             (
                 sentence(5, 1, &[3], false),
-                "reprocesses 5 rejected payloads and counts 1 event as of new lids; animal 3, which took some of these, \
-                 goes back to what it had before",
+                "reprocesses 5 rejected payloads and assigns 1 event to new lids; restores animal 3, which took some \
+                 of these, to what it had before",
             ),
             (
                 sentence(2, 2, &[3, 40], true),
-                "reprocesses at least 2 rejected payloads and counts at least 2 events as of new lids; animals 3 and 40, \
-                 which took some of these, go back to what they had before",
+                "reprocesses at least 2 rejected payloads and assigns at least 2 events to new lids; restores animals 3 \
+                 and 40, which took some of these, to what they had before",
             ),
             (
                 sentence(2, 0, &[1, 2, 3, 4, 5], false),
-                "reprocesses 2 rejected payloads; animals 1, 2, 3, 4 and 5, which took some of these, go back to what \
+                "reprocesses 2 rejected payloads; restores animals 1, 2, 3, 4 and 5, which took some of these, to what \
                  they had before",
             ),
             (
                 sentence(2, 0, &[1, 2, 3, 4, 5, 6, 7], false),
-                "reprocesses 2 rejected payloads; animals 1, 2, 3, 4, 5 and 2 more, which took some of these, go back to \
-                 what they had before",
+                "reprocesses 2 rejected payloads; restores animals 1, 2, 3, 4, 5 and 2 more, which took some of these, \
+                 to what they had before",
             ),
         ];
         for (told, expected) in cases {

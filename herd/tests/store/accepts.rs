@@ -178,8 +178,8 @@ fn five_collisions_propose_a_new_era_in_which_every_id_is_free() {
     }
     assert_eq!(
         effect(&world),
-        "reprocesses 5 rejected payloads and counts 2 events as of new lids; animal 2, which took some of these, goes back \
-         to what it had before"
+        "reprocesses 5 rejected payloads and assigns 2 events to new lids; restores animal 2, which took some of these, to \
+         what it had before"
     );
     assert_eq!(
         proposals(&world)[0].command,
