@@ -1,9 +1,8 @@
 //! Runs the commands about backups.
 
-use super::CliError;
 use super::files::open_existing;
-use crate::control::RestoreReport;
-use crate::control::{BarnRequest, BarnResponse};
+use super::{CliError, PAIRING_TEXT};
+use crate::control::{BarnRequest, BarnResponse, RestoreReport};
 use crate::open::{load_keys, open_identity, pairing_source};
 use crate::restore::{RestoreStep, Restored, restore};
 use crate::settings::Settings;
@@ -106,11 +105,7 @@ fn print_restored(start: &BackupStart, report: &RestoreReport, out: &mut dyn Wri
     writeln!(out, "Start the service: sudo systemctl start herdlinxd")?;
     match pairing {
         Ok(line) => {
-            writeln!(
-                out,
-                "Give this line to `herdlinx-mirror add` at the office. It holds a key and is not shown again:"
-            )?;
-            writeln!(out, "{line}")?;
+            writeln!(out, "{PAIRING_TEXT}\n{line}")?;
         }
         Err(reason) => writeln!(
             out,

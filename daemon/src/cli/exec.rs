@@ -3,7 +3,7 @@
 use super::backup::{backup, restore_from};
 use super::files::open_existing;
 use super::recover::recover_log;
-use super::{Cli, CliError, Command};
+use super::{Cli, CliError, Command, PAIRING_TEXT};
 use crate::control::{BarnRequest, BarnResponse, CorrectionOutcome};
 use crate::doctor::examine;
 use crate::listen::listen;
@@ -26,6 +26,7 @@ use service::process::{
 };
 use service::show::ShowRequest;
 use service::verify::{VerifyState, verify_files, verify_with};
+use std::fmt::Display;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -155,8 +156,7 @@ fn pair(settings: &Settings, name: Option<&str>, out: &mut dyn Write) -> Result<
         Ok(BarnResponse::PairingLine(line))
     })?;
     let BarnResponse::PairingLine(line) = response else { return Err(CommandError::UnexpectedResponse.into()) };
-    let text = "Give this line to `herdlinx-mirror add` at the office. It holds a key and is not shown again:";
-    writeln!(out, "{text}\n{line}").and_then(|()| out.flush()).map_err(CliError::Print)
+    print(out, format_args!("{PAIRING_TEXT}\n{line}"))
 }
 
 fn correct(settings: &Settings, order: &CorrectionOrder, out: &mut dyn Write) -> Result<(), CliError> {
@@ -188,14 +188,11 @@ fn correct(settings: &Settings, order: &CorrectionOrder, out: &mut dyn Write) ->
         }
         _ => return Err(CommandError::UnexpectedResponse.into()),
     };
-    writeln!(out, "{text}\nIts idempotency key is {}.", order.idempotency_key)
-        .and_then(|()| out.flush())
-        .map_err(CliError::Print)?;
+    print(out, format_args!("{text}\nIts idempotency key is {}.", order.idempotency_key))?;
     match &order.correction {
         CorrectionForm::NewReaderEra { from: Some(from), .. } => {
-            let text =
-                format!("The payloads from {from} on move into the new era, step by step; the status shows how far.");
-            writeln!(out, "{text}").and_then(|()| out.flush()).map_err(CliError::Print)
+            let text = "move into the new era, step by step; the status shows how far.";
+            print(out, format_args!("The payloads from {from} on {text}"))
         }
         _ => Ok(()),
     }
@@ -216,11 +213,16 @@ fn accept_log(settings: &Settings, author: &str, reason: &str, out: &mut dyn Wri
         Ok(BarnResponse::LogAccepted(accepted.ok_or_else(log_is_complete)?))
     })?;
     let BarnResponse::LogAccepted(position) = response else { return Err(CommandError::UnexpectedResponse.into()) };
-    let text = format!(
+    let text = format_args!(
         "The log is accepted: epoch {} begins at change {}. Start the service, and look at the office: it shows what only \
          its copy holds.",
         position.epoch, position.sequence
     );
+    print(out, text)
+}
+
+/// Prints a text and flushes it.
+fn print(out: &mut dyn Write, text: impl Display) -> Result<(), CliError> {
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(CliError::Print)
 }
 

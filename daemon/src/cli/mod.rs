@@ -105,6 +105,10 @@ Checks the settings, the certificate, the state directory and the port. If root 
 herdlinxd.service, it checks as that service would start: as its user, in its sandbox, with its drop-ins.
 With --here, or if --config, a flag or a variable names other settings, it checks as the current user.";
 
+/// Text before a pairing line, which is alone on the last line.
+const PAIRING_TEXT: &str =
+    "Give this line to `herdlinx-mirror add` at the office. It holds a key and is not shown again:";
+
 /// Arguments of the program.
 #[derive(Debug, Parser)]
 #[command(name = "herdlinxd", version, about = ABOUT, long_about = None, after_help = AFTER_HELP, disable_help_subcommand = true)]

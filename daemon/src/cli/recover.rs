@@ -5,22 +5,20 @@ use crate::control::{BarnRequest, BarnResponse};
 use crate::recover::{RecoverCommandError, RecoverStep, recover};
 use crate::recovery::Recovery;
 use crate::settings::Settings;
+use herd::backup::BackupProgress;
 use herd::clock::SystemClock;
 use herd::position::Sequence;
 use herd::recover::{Bytes, RecoverProgress};
 use rustix::fs::Mode;
 use rustix::process::umask;
+use service::backup::ProgressLines;
 use service::control::{CommandError, DirectError, ask_or_open};
-use service::lifecycle::print_notice;
 use service::process::StateDir;
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-/// Interval of the progress lines.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes in a megabyte, as progress is printed.
 const MEGABYTE: u64 = 1_000_000;
 
@@ -32,10 +30,10 @@ pub(super) fn recover_log(settings: &Settings, given: Option<&Path>, out: &mut d
     let socket = StateDir::new(&settings.state_dir).socket();
     let response = ask_or_open(&socket, &BarnRequest::Recover, || {
         let given = given.as_ref().map(|file| file as &dyn Bytes);
-        let mut lines = ProgressLines { last: Instant::now() };
+        let mut lines = ProgressLines::new("written");
         let on_step = &mut |step| {
             if let RecoverStep::Working(at) = step {
-                lines.show(at);
+                show_progress(&mut lines, at);
             }
             ControlFlow::Continue(())
         };
@@ -56,25 +54,15 @@ fn open_given(path: &Path) -> Result<File, RecoverCommandError> {
     }
 }
 
-/// Prints how far a recovery is, at most once a second, to stderr.
-struct ProgressLines {
-    last: Instant,
-}
-
-impl ProgressLines {
-    fn show(&mut self, at: RecoverProgress) {
-        if self.last.elapsed() < PROGRESS_INTERVAL {
-            return;
+/// Prints the progress of a recovery, if it is time for a line.
+fn show_progress(lines: &mut ProgressLines, at: RecoverProgress) {
+    match at {
+        RecoverProgress::Reading { done, of } => {
+            lines.show_line(format_args!("{} of {} MB searched", done / MEGABYTE, of.div_ceil(MEGABYTE)));
         }
-        self.last = Instant::now();
-        match at {
-            RecoverProgress::Reading { done, of } => {
-                print_notice(format_args!("{} of {} MB searched", done / MEGABYTE, of.div_ceil(MEGABYTE)));
-            }
-            RecoverProgress::Writing { done, of } => print_notice(format_args!("{done} of {of} changes written")),
-            RecoverProgress::Appending { done } => {
-                print_notice(format_args!("{done} payloads from behind gaps looked at"));
-            }
+        RecoverProgress::Writing { done, of } => lines.show(BackupProgress { done, of }),
+        RecoverProgress::Appending { done } => {
+            lines.show_line(format_args!("{done} payloads from behind gaps looked at"));
         }
     }
 }

@@ -4,6 +4,7 @@ use super::error::BackupCommandError;
 use crate::lifecycle::print_notice;
 use herd::backup::{BackupProgress, BackupReader, BackupSummary};
 use herd::wire::BackupStart;
+use std::fmt::Arguments;
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::Path;
@@ -14,7 +15,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// Size of the buffer in front of a reader.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Prints how far a backup is, at most once a second, to stderr.
+/// Prints how far a backup or a recovery is, at most once a second, to stderr.
 #[derive(Debug)]
 pub struct ProgressLines {
     doing: &'static str,
@@ -29,9 +30,15 @@ impl ProgressLines {
 
     /// Prints a line if it is time for one.
     pub fn show(&mut self, BackupProgress { done, of }: BackupProgress) {
+        let doing = self.doing;
+        self.show_line(format_args!("{done} of {of} changes {doing}"));
+    }
+
+    /// Prints this line if it is time for one.
+    pub fn show_line(&mut self, line: Arguments<'_>) {
         if self.last.elapsed() >= PROGRESS_INTERVAL {
             self.last = Instant::now();
-            print_notice(format_args!("{done} of {of} changes {}", self.doing));
+            print_notice(line);
         }
     }
 }
