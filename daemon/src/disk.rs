@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Share of the reserve that packets of radios leave free as well: what is recorded must still be folded and kept.
-const LAST_RESERVE_SHARE: u64 = 4;
+/// Divisor of the reserve: packets of radios leave this fraction of it free, for the folding of what is recorded.
+const LAST_RESERVE_DIVISOR: u64 = 4;
 /// Time for which a measurement is reused.
 const CACHE_DURATION: Duration = Duration::from_secs(1);
 
@@ -79,18 +79,18 @@ impl DiskGauge {
 
     /// Returns an error if the free space is below the limit, or unknown.
     pub fn check(&self) -> Result<(), DiskError> {
-        self.check_share(1)
+        self.check_fraction(1)
     }
 
     /// Returns an error if there is no room for packets of radios, which may use most of the reserve: nobody sends them
     /// again.
     pub fn check_for_packets(&self) -> Result<(), DiskError> {
-        self.check_share(LAST_RESERVE_SHARE)
+        self.check_fraction(LAST_RESERVE_DIVISOR)
     }
 
-    fn check_share(&self, share: u64) -> Result<(), DiskError> {
+    fn check_fraction(&self, divisor: u64) -> Result<(), DiskError> {
         let DiskSpace { free_bytes, needed_bytes } = self.space()?;
-        let needed_bytes = needed_bytes.div_ceil(share);
+        let needed_bytes = needed_bytes.div_ceil(divisor);
         if free_bytes < needed_bytes { Err(DiskError::Full { free_bytes, needed_bytes }) } else { Ok(()) }
     }
 

@@ -22,8 +22,8 @@ use radio::QueueLevel;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Share of a radio's queue from which the packets that wait are a finding: one part of so many.
-const QUEUE_NOTE_SHARE: usize = 4;
+/// Divisor of a radio's queue: from this fraction on, waiting packets are a finding.
+const QUEUE_NOTE_DIVISOR: usize = 4;
 
 /// A note about the queue of a radio.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl Health {
     /// Returns a note about the packets that wait in a radio, if they are many.
     pub fn queue_note(&self, radio: &RadioHandle) -> Option<QueueNote> {
         let QueueLevel { packets, capacity } = radio.counters.queue();
-        if packets == 0 || packets < capacity / QUEUE_NOTE_SHARE {
+        if packets == 0 || packets < capacity / QUEUE_NOTE_DIVISOR {
             return None;
         }
         let (waiting, places, why) = (grouped(packets as u64), grouped(capacity as u64), self.holdup());

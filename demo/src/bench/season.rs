@@ -20,11 +20,11 @@ const SEASON_US: i64 = 200 * 86_400_000_000;
 pub const LOT_HEADS: usize = 150;
 /// Number of pens.
 const PENS: usize = 24;
-/// One lot in so many leaves.
+/// One lot in this number leaves.
 const LEAVING: usize = 4;
-/// One head in so many gets no EID.
+/// One head in this number gets no EID.
 const WITHOUT_EID: usize = 50;
-/// One event number in so many is never heard.
+/// One event in this number is never heard.
 const MISSED: u64 = 100;
 /// The EID of head 0, which does not exist.
 pub const FIRST_EID: usize = 982_000_100_000_000;

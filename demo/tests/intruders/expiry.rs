@@ -35,7 +35,7 @@ fn people(directory: &Path, ago: Duration) -> Arc<People> {
     Arc::new(People::load(local, clock, SystemRandomness).unwrap())
 }
 
-/// Adds a user who logged in so long ago, and returns the token of the session.
+/// Adds a user whose log-in is `ago` old, and returns the token of the session.
 async fn logged_in(directory: &Path, name: &str, ago: Duration) -> String {
     let people = people(directory, ago);
     let code = people.add(&name.parse().unwrap(), Role::Operator).unwrap();

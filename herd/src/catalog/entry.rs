@@ -26,8 +26,8 @@ use crate::tables::{Animal, Batch, number_key};
 
 const SECOND_US: i64 = 1_000_000;
 const DAY_S: i64 = 86_400;
-/// A weight may differ from the one before by this part of it.
-const ODD_PART: u32 = 10;
+/// Divisor of a weight: by this fraction of it, the next one may differ.
+const ODD_DIVISOR: u32 = 10;
 /// A weight may differ from the one before by this much more for each day between them.
 const ODD_G_PER_DAY: i64 = 3_000;
 
@@ -233,7 +233,7 @@ fn has_odd_weight(weighings: &[Weighing]) -> bool {
     weighings.windows(2).any(|pair| {
         let [one, other] = pair else { return false };
         let days = other.at.at_us.saturating_sub(one.at.at_us) / SECOND_US / DAY_S;
-        let allowed = i64::from(one.weight_g / ODD_PART) + days.saturating_mul(ODD_G_PER_DAY).min(i64::from(u32::MAX));
+        let allowed = i64::from(one.weight_g / ODD_DIVISOR) + days.saturating_mul(ODD_G_PER_DAY).min(i64::from(u32::MAX));
         i64::from(one.weight_g.abs_diff(other.weight_g)) > allowed
     })
 }

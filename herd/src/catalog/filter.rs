@@ -6,9 +6,9 @@ use super::index::{Index, Run};
 use super::labels::{Labels, NO_GROUP};
 use std::ops::{Deref, Range};
 
-/// Share of the head on the yard that wears a kind of tag, as one in so many, from which on a head without one lacks it. In
-/// a yard that uses LF tags alone, no head lacks a UHF tag because a few wear one.
-const EXPECTED_SHARE: u64 = 10;
+/// A tag is expected if at least one in this number of head on the yard wears that kind. In a yard that uses LF tags alone, no
+/// head lacks a UHF tag because a few wear one.
+const EXPECTED_ONE_IN: u64 = 10;
 
 /// Animals by state, as the chips above a list choose them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -355,7 +355,7 @@ impl Catalog {
             no_lf += if marks.has(Marks::NO_LF) { count } else { 0 };
             no_epc += if marks.has(Marks::NO_EPC) { count } else { 0 };
         }
-        let is_expected = |worn: u64| worn > 0 && worn * EXPECTED_SHARE >= active;
+        let is_expected = |worn: u64| worn > 0 && worn * EXPECTED_ONE_IN >= active;
         let mark_if = |is_expected, mark| if is_expected { mark } else { 0 };
         mark_if(is_expected(active - no_lf), Marks::NO_LF) | mark_if(is_expected(active - no_epc), Marks::NO_EPC)
     }

@@ -21,8 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A tag that is not 15 digits comes after those that are.
 const NO_IDENTITY: u128 = 1 << 119;
-/// Part of the places, as one in so many, whose change makes sorting anew as fast as merging.
-const RESORTED_PART: usize = 8;
+/// Divisor of the places: from this fraction of changed ones on, sorting anew is as fast as merging.
+const RESORTED_DIVISOR: usize = 8;
 /// Number of changed places that are merged in any case.
 const MIN_MERGED: usize = 8;
 
@@ -131,7 +131,7 @@ impl Orders {
                 continue;
             }
             kept.changed.push(u32::try_from(place).unwrap_or(u32::MAX));
-            if kept.changed.len() > order.places.len() / RESORTED_PART + MIN_MERGED {
+            if kept.changed.len() > order.places.len() / RESORTED_DIVISOR + MIN_MERGED {
                 *kept = KeptOrder::default();
             }
         }

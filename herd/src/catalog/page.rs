@@ -52,9 +52,9 @@ pub struct AnimalIds {
     pub without_identity: usize,
 }
 
-/// Part of all animals, as one in so many, up to which those that an index finds are sorted for a list. To sort more takes
-/// longer than to walk through an order until a page is full, and to count those before it.
-const SORTED_PART: usize = 64;
+/// Divisor of all animals: up to this fraction, those that an index finds are sorted for a list. To sort more takes longer
+/// than to walk through an order until a page is full, and to count those before it.
+const SORTED_DIVISOR: usize = 64;
 /// Number of animals that an index finds and that are sorted in any case.
 const MIN_SORTED: usize = 4;
 
@@ -128,7 +128,7 @@ impl Catalog {
 
     fn matches<'a>(&'a self, filter: &'a AnimalFilter, sort: Sort) -> Matches<'a> {
         let matcher = Matcher::new(self, filter);
-        let few = (self.columns.len() / SORTED_PART).max(MIN_SORTED);
+        let few = (self.columns.len() / SORTED_DIVISOR).max(MIN_SORTED);
         let candidates = matcher.candidates().filter(|candidates| candidates.len() <= few);
         let places = candidates.map(|candidates| {
             candidates.iter().copied().filter(|place| matcher.matches(*place as usize)).collect::<Vec<_>>()

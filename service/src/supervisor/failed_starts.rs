@@ -94,7 +94,7 @@ impl FailedStarts {
     }
 }
 
-/// Returns the delay of a start after so many failed ones. The first repetition is immediate.
+/// Returns the delay of a start after `failed` failed ones. The first repetition is immediate.
 fn delay_after(failed: u32) -> Duration {
     let Some(doublings) = failed.checked_sub(1) else { return Duration::ZERO };
     let total = FIRST_DELAY * 2_u32.pow(doublings.min(MAX_DOUBLINGS));

@@ -45,7 +45,7 @@ const MAX_UNFOLDED_CHANGES: u64 = 20_000;
 
 /// Largest room that what can wait leaves free.
 const MAX_ROOM_BYTES: u64 = 128 * 1024 * 1024;
-/// Part of the disk, as one in so many, that what can wait leaves free.
+/// Divisor of the disk: what can wait leaves this fraction of it free.
 const ROOM_SHARE: u64 = 80;
 
 /// Returns the free bytes below which what can wait does, on a disk of `total_bytes`. A barn's recorder refuses packets at the

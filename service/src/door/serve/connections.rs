@@ -52,7 +52,7 @@ pub const MAX_READERS: usize = 1024;
 /// cannot fill the queue.
 pub const MAX_READERS_PER_PEER: usize = 32;
 
-/// Share of a peer of the room of all: one part of so many. One peer cannot take the room of the others.
+/// Divisor of the room of all peers: a single peer gets half, so that it cannot take the room of the others.
 pub const PEER_SHARE: usize = 2;
 
 /// Interval at which the deadlines are checked.
@@ -243,7 +243,7 @@ impl OpenConnections {
     }
 }
 
-/// Returns one part of so many of the room of all peers, with places for a number of calls that read.
+/// Returns the room of all peers divided by `parts`, with places for `readers` calls that read.
 fn room(parts: usize, readers: usize) -> Arc<Room> {
     let parts = [ANSWER_BYTES, BODY_BYTES, MAX_SOCKETS, MAX_READS].map(|all| Arc::new(Semaphore::new(all / parts)));
     let ([answers, bodies, sockets, reads], readers) = (parts, Arc::new(Semaphore::new(readers)));
