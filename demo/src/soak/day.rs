@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 /// Payloads of a day: two a second.
 const PAYLOADS: usize = 172_800;
-/// Those of the last 20 hours.
+/// Payloads of the last 20 hours.
 const AWAY_PAYLOADS: usize = 144_000;
 /// Time between two payloads.
 const PAYLOAD_INTERVAL: Duration = Duration::from_millis(500);

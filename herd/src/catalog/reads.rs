@@ -26,7 +26,7 @@ pub(super) const NODE_BYTES: usize = 16;
 pub struct ReadCounts {
     /// Payloads that arrived.
     pub received: u32,
-    /// Those that are still rejected.
+    /// Payloads that are still rejected.
     pub rejected: u32,
     /// Code of each reason, with the number of payloads that are still rejected for it.
     pub rejections: Vec<(&'static str, u32)>,

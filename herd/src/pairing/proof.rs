@@ -43,9 +43,9 @@ pub struct Fingerprint(pub [u8; 32]);
 /// The public keys of both ends of a pairing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprints {
-    /// That of the barn.
+    /// Fingerprint of the barn.
     pub barn: Fingerprint,
-    /// That of the office.
+    /// Fingerprint of the office.
     pub office: Fingerprint,
 }
 

@@ -39,7 +39,7 @@ pub enum MendError {
     OtherHistory {
         /// Their history.
         found: StoreId,
-        /// That of the log.
+        /// History of the log.
         own: StoreId,
     },
     /// Nothing proves the changes, or the page of the row does not take them.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 enum InSum {
     Absent,
     Hashed(RowHash),
-    /// That of the row as the base has it. Most rows that are loaded are never written, and need no hash.
+    /// Bytes of the row as the base has it. Most rows that are loaded are never written, and need no hash.
     Encoded(Vec<u8>),
 }
 

@@ -75,7 +75,7 @@ struct SentForm {
 struct Outcome {
     /// Number of payloads that were reprocessed.
     judged: u64,
-    /// Those that are events now.
+    /// Payloads that are events now.
     accepted: Vec<u64>,
     /// The last payload that was judged, if there are more rejected ones.
     next: Option<u64>,

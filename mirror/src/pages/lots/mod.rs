@@ -42,7 +42,7 @@ pub(super) enum Side {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum ShowLots {
-    /// Those with head on the yard.
+    /// Lots with head on the yard.
     #[default]
     Yard,
     /// All lots that came in.

@@ -16,9 +16,9 @@ const SETTLE_TIME: Duration = Duration::from_secs(300);
 /// Clock readings that say the time of the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockTrust {
-    /// Those of a clock that a time server has set since the boot.
+    /// Readings of a clock that a time server has set since the boot.
     Synchronized,
-    /// Those of every clock that was ever set.
+    /// Readings of any clock that was ever set.
     AnySet,
 }
 

@@ -5,9 +5,9 @@ use crate::tidy::{Finding, Rule, TidyError};
 use crate::tree::Tree;
 
 /// Openings that turn a description into a question, a riddle or a fragment.
-const OPENINGS: [&str; 14] = [
-    "As", "How", "None", "So long", "So many", "So much", "So often", "What", "Where", "Whether", "Who", "Whoever",
-    "Whom", "Whose",
+const OPENINGS: [&str; 16] = [
+    "As", "How", "None", "So long", "So many", "So much", "So often", "That of", "Those", "What", "Where", "Whether",
+    "Who", "Whoever", "Whom", "Whose",
 ];
 
 pub(super) const RULE: Rule = Rule {
