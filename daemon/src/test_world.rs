@@ -56,7 +56,7 @@ impl World {
         Self { recorder, reader, clock: Arc::new(clock()), writer: tokio::spawn(writer) }
     }
 
-    /// Returns the doors of this barn for payloads over HTTP.
+    /// Returns the state of the route for payloads.
     pub(crate) fn ingest(&self, shutdown: Shutdown) -> Ingest {
         Ingest {
             recorder: self.recorder.clone(),

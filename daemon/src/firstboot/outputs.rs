@@ -126,7 +126,7 @@ pub(super) fn write_outputs(places: &Places, outputs: &[Output], steps: &dyn Ste
     failures
 }
 
-/// Returns the names of the files that the disk does not have like this.
+/// Returns the names of the files that are missing on the disk, or differ.
 pub(super) fn missing_outputs(places: &Places, outputs: &[Output]) -> Vec<&'static str> {
     let is_missing = |output: &&Output| !is_current(&places.settings().join(output.name), &output.content);
     outputs.iter().filter(is_missing).map(|output| output.name).collect()

@@ -70,7 +70,7 @@ pub(super) fn head(judgment: &Judgment, applied: &Record, certificate: &OwnCerti
     text
 }
 
-/// Returns the head of a result if the settings of before cannot be read, so that nothing can be applied.
+/// Returns the head of the result if the last record cannot be read. Nothing is applied then.
 pub(super) fn unreadable(error: &FirstBootError) -> String {
     format!("{TITLE}Nothing was applied: {error}\n\n")
 }

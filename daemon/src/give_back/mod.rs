@@ -1,11 +1,11 @@
-//! `POST /api/give-back`: an office returns payloads that this barn was told of once and does not hold any more.
+//! `POST /api/give-back`: an office returns payloads that this barn once recorded and no longer holds.
 //!
 //! | order | response |
 //! |---|---|
 //! | carried out | 200, with the numbers of payloads that were appended and that were here |
 //! | without author or reason, invalid JSON, changes that do not lead to the end that they name | 400, 413, 415 |
 //! | changes of another history | 409 `other_history` |
-//! | changes of a later program, or such whose place is in a damaged row of this log | 409 `unknown_change`, `damaged_log` |
+//! | changes of a later program, or changes whose place is in a damaged row of this log | 409 `unknown_change`, `damaged_log` |
 //! | changes in the place of a row that is not damaged, or that the log does not prove | 409 `not_damaged`, `unproven` |
 //! | another order at the same time | 503 `busy` with `Retry-After` |
 //! | refused during a shutdown, on a full disk, or after a failed commit | 503 with `Retry-After`; retrying is safe |
@@ -101,7 +101,8 @@ fn mended(receipt: MendReceipt) -> Result<DamagedRow, ApiError> {
     Err(ApiError::new(StatusCode::CONFLICT, code, error.to_string()))
 }
 
-/// Checks that changes are of this history, lead to the end that they name, and hold nothing that no door lets in.
+/// Checks that the changes are of this history, lead to the end that they name, and hold no payload that the routes for
+/// payloads would refuse.
 fn check(run: &ChangeRun, own: StoreId) -> Result<(), ApiError> {
     if run.after.store != own {
         let message = "the changes are of another history than this barn's: nothing was written";

@@ -75,7 +75,7 @@ enum State {
     Building,
     /// Ready, up to the tables of the last request.
     Ready(Box<Catalog>),
-    /// Could not be made. Told once, then it is tried again.
+    /// Building failed. The next request gets the error, and the one after it tries again.
     Failed(CatalogError),
 }
 
@@ -86,7 +86,8 @@ impl fmt::Debug for Catalogs {
 }
 
 impl Catalogs {
-    /// Looks into the catalog of a site, brought up to the tables of the snapshot that is looked at with it.
+    /// Calls `look` with the catalog of a site and a snapshot of the same tables. Fails with `Building` while a thread builds the
+    /// catalog.
     pub fn read<T>(
         &self,
         site: &str,

@@ -101,7 +101,7 @@ impl StoreHandle {
         WriterProbe(self.queue.downgrade())
     }
 
-    /// Returns the handle with this room for further pages, instead of one without an end.
+    /// Limits the room for further pages. By default there is no limit.
     #[must_use]
     pub fn with_room(self, room: Room) -> Self {
         Self { room, ..self }
