@@ -88,7 +88,7 @@ pub async fn run<L: Link + 'static>(
         clock,
         status,
         contact,
-        worked: false,
+        has_progress: false,
         page_size,
         unproved: None,
         mends: MendAttempts::default(),
@@ -112,7 +112,7 @@ pub async fn run<L: Link + 'static>(
             }
             Interruption::Retry(why) => why,
         };
-        if std::mem::take(&mut session.worked) {
+        if std::mem::take(&mut session.has_progress) {
             backoff.reset();
         }
         let wait = backoff.next_wait();

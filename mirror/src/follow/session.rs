@@ -89,7 +89,7 @@ pub(super) struct Session<L> {
     pub(super) status: watch::Sender<FollowStatus>,
     pub(super) contact: Contact,
     /// True if a connection made progress since the last reset of the backoff.
-    pub(super) worked: bool,
+    pub(super) has_progress: bool,
     /// Size of the next page of a pull.
     pub(super) page_size: PageSize,
     /// Changes of a page that was cut, until the source has proved them.
@@ -285,7 +285,7 @@ impl<L: Link + 'static> Session<L> {
     fn compare_logs(&mut self, theirs: &Position) -> Result<(), Interruption> {
         let own = self.store.reader().head().position;
         if *theirs == own {
-            self.worked = true;
+            self.has_progress = true;
             self.note_contact();
             return Ok(());
         }
@@ -324,7 +324,7 @@ impl<L: Link + 'static> Session<L> {
 
     pub(super) fn note_success(&mut self, changes: u64) {
         // Only verified progress resets the backoff: a source whose pages do not verify is asked less and less often.
-        self.worked |= changes > 0;
+        self.has_progress |= changes > 0;
         self.note_contact();
         self.status.send_modify(|status| {
             status.successful_syncs += 1;
