@@ -183,7 +183,7 @@ impl StatusContent {
     }
 
     fn last_sync(&self) -> Option<String> {
-        let at = self.site.last_sync_time?;
+        let at = self.site.last_sync_at_us?;
         Some(format!("{}, {}", self.zone.date_time(iso_utc(at)), format::ago(at, self.now_us)))
     }
 }

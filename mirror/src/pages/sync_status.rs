@@ -71,7 +71,7 @@ impl From<&SiteStatus> for SyncStatus {
         Self {
             running: status.running,
             sync_interval: status.sync_interval_s,
-            last_sync_time: status.last_sync_time.map(iso_utc),
+            last_sync_time: status.last_sync_at_us.map(iso_utc),
             total_syncs: status.total_syncs,
             successful_syncs: status.successful_syncs,
             failed_syncs: status.failed_syncs,
@@ -107,7 +107,7 @@ impl OfficeSyncStatus {
         Self {
             running: !sites.is_empty() && sites.iter().all(|site| site.running),
             sync_interval: sites.iter().map(|site| site.sync_interval_s).max().unwrap_or(0),
-            last_sync_time: sites.iter().map(|site| site.last_sync_time).min().flatten().map(iso_utc),
+            last_sync_time: sites.iter().map(|site| site.last_sync_at_us).min().flatten().map(iso_utc),
             total_syncs: sum(|site| site.total_syncs),
             successful_syncs: sum(|site| site.successful_syncs),
             failed_syncs: sum(|site| site.failed_syncs),

@@ -26,7 +26,7 @@ pub struct SiteStatus {
     /// Interval of pulls while there is no live connection, in seconds.
     pub sync_interval_s: u64,
     /// Time of the last verified contact, in microseconds since the Unix epoch.
-    pub last_sync_time: Option<i64>,
+    pub last_sync_at_us: Option<i64>,
     /// Syncs that ended: the sum of the two below.
     pub total_syncs: u64,
     /// Syncs that succeeded.
@@ -163,7 +163,7 @@ impl SiteStatus {
             name: site.name.to_string(),
             running: state.stopped_because.is_none(),
             sync_interval_s: sync_interval.as_secs(),
-            last_sync_time: follow.last_sync_at_us,
+            last_sync_at_us: follow.last_sync_at_us,
             total_syncs: follow.total_syncs(),
             successful_syncs: follow.successful_syncs,
             failed_syncs: follow.failed_syncs,
@@ -400,7 +400,7 @@ mod tests {
         site.change(|state| (state.shown, state.only_here) = (Some(barn.reader()), Some(6)));
         tokio::time::advance(Duration::from_millis(5)).await;
         let status = SiteStatus::new(&site, Duration::from_secs(10));
-        assert_eq!((status.sync_interval_s, status.last_sync_time), (10, Some(11)));
+        assert_eq!((status.sync_interval_s, status.last_sync_at_us), (10, Some(11)));
         assert_eq!((status.total_syncs, status.successful_syncs, status.failed_syncs), (7, 5, 2));
         assert_eq!((status.total_records_synced, status.lag_changes, status.barn_head), (9, Some(5), Some(8)));
         assert_eq!(status.duplicates, Some(BarnDuplicates { count: 4, age_ms: Some(15) }));

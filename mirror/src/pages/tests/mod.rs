@@ -184,7 +184,7 @@ impl Office for TestOffice {
             name: site.to_owned(),
             running: true,
             sync_interval_s: 10,
-            last_sync_time: last_sync_time(site),
+            last_sync_at_us: last_sync_at_us(site),
             total_syncs: 100,
             successful_syncs: 99,
             failed_syncs: 1,
@@ -234,7 +234,7 @@ impl Office for TestOffice {
 }
 
 /// Returns the time of the last contact with a site: an hour earlier with `south`, and none with `new`.
-fn last_sync_time(site: &str) -> Option<i64> {
+fn last_sync_at_us(site: &str) -> Option<i64> {
     let latest_us = 1_705_314_920_000_000;
     match site {
         "south" => Some(latest_us - 3_600_000_000),

@@ -40,7 +40,7 @@ async fn the_page_of_a_site_tells_what_is_known_of_it() {
         (|status| status.barn_findings = Some(finding(false)), "<dd>it reports no failure, but see above</dd>"),
         (|status| status.unfolded_changes = Some(1_200), "<dd>1,200 changes</dd>"),
         (|status| status.lag_changes = None, "<dt>Behind the barn</dt><dd>unknown</dd>"),
-        (|status| status.last_sync_time = None, "<dt>Last sync</dt><dd>none yet</dd>"),
+        (|status| status.last_sync_at_us = None, "<dt>Last sync</dt><dd>none yet</dd>"),
         (|status| status.barn_heard_at_us = None, "<dd>none since this office started</dd>"),
         (|status| status.only_here = Some(1), "1 change is in kept copies of this office"),
         (|status| status.copied = Some((5, 9)), "the old copy is shown."),

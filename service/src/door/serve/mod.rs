@@ -82,10 +82,10 @@ pub const HTTP2_HEADER_BYTES: u32 = 16 * 1024;
 const HTTP2_SEND_BYTES: usize = 2 * budget::SLICE_BYTES;
 
 /// Receive window of an HTTP/2 stream: the largest body of a request.
-const HTTP2_STREAM_WINDOW: u32 = 512 * 1024;
+const HTTP2_STREAM_WINDOW_BYTES: u32 = 512 * 1024;
 
 /// Receive window of an HTTP/2 connection. What the peer has sent and no route has read waits within it.
-const HTTP2_CONNECTION_WINDOW: u32 = 512 * 1024;
+const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
 
 /// Failure to start the server, or the reason why it ended.
 #[derive(Debug, thiserror::Error)]
@@ -185,8 +185,8 @@ fn set_http_limits<A>(server: &mut Server<SocketAddr, A>) {
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(HTTP2_HEADER_BYTES)
         .max_send_buf_size(HTTP2_SEND_BYTES)
-        .initial_stream_window_size(HTTP2_STREAM_WINDOW)
-        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW);
+        .initial_stream_window_size(HTTP2_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW_BYTES);
 }
 
 async fn shut_down_on_request(handle: Handle<SocketAddr>, shutdown: Shutdown) {
