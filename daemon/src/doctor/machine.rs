@@ -18,6 +18,8 @@ const CONTROLLERS: &str = "/sys/fs/cgroup/cgroup.controllers";
 const DISK: &str = "disk";
 /// Permission bits of everybody but the owner.
 const OTHERS: u32 = 0o077;
+/// Advice about what another user owns.
+const OWNER_ADVICE: &str = "run the program as the owner, or change the owner (`chown`)";
 
 pub(super) fn check(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
     let mut findings = vec![
@@ -36,44 +38,43 @@ pub(super) fn check(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
 
 /// Reports whether the unit's `MemoryMax=` has an effect. Raspberry Pi OS switches the controller off by default.
 fn memory_limit(controllers: &str) -> Finding {
-    const WHAT: &str = "memory limit";
+    const PART: &str = "memory limit";
     if controllers.split_whitespace().any(|controller| controller == "memory") {
-        return Finding::ok(WHAT, "the kernel can limit the memory of a unit (`MemoryMax`)");
+        return Finding::ok(PART, "the kernel can limit the memory of a unit (`MemoryMax`)");
     }
-    Finding::warn(WHAT, "the kernel has no memory control group, so `MemoryMax` of the unit has no effect").with_advice(
+    Finding::warn(PART, "the kernel has no memory control group, so `MemoryMax` of the unit has no effect").with_advice(
         "on Raspberry Pi OS append ` cgroup_enable=memory` to the line in /boot/firmware/cmdline.txt and reboot",
     )
 }
 
 fn state_dir(path: &Path) -> Finding {
-    const WHAT: &str = "state_dir";
+    const PART: &str = "state_dir";
     let shown = path.display();
-    let metadata = match metadata_if_exists(path) {
+    let metadata = match metadata_if_exists(PART, path) {
         Ok(Some(metadata)) => metadata,
-        Ok(None) => return Finding::warn(WHAT, format!("{shown} does not exist yet; the first start creates it")),
-        Err(finding) => return Finding { what: WHAT.to_owned(), ..finding },
+        Ok(None) => return Finding::warn(PART, format!("{shown} does not exist yet; the first start creates it")),
+        Err(finding) => return finding,
     };
     if !metadata.is_dir() {
-        return Finding::fail(WHAT, format!("{shown} is not a directory"))
+        return Finding::fail(PART, format!("{shown} is not a directory"))
             .with_advice("set `state_dir` to another path");
     }
     if access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).is_err() {
-        let advice = "run the program as the owner, or change the owner (`chown`)";
-        return Finding::fail(WHAT, format!("this user may not write to {shown}")).with_advice(advice);
+        return Finding::fail(PART, format!("this user may not write to {shown}")).with_advice(OWNER_ADVICE);
     }
     if metadata.permissions().mode() & OTHERS != 0 {
-        return Finding::warn(WHAT, format!("{shown} is open to other users"))
+        return Finding::warn(PART, format!("{shown} is open to other users"))
             .with_advice("`chmod 700` it: it holds keys");
     }
-    Finding::ok(WHAT, format!("only this user can open {shown}"))
+    Finding::ok(PART, format!("only this user can open {shown}"))
 }
 
-/// Returns the metadata of a file, or `None` if it does not exist. The error is a finding without the name of the part.
-fn metadata_if_exists(path: &Path) -> Result<Option<Metadata>, Finding> {
+/// Returns the metadata of a file, or `None` if it does not exist. The error is a finding about `part`.
+fn metadata_if_exists(part: &str, path: &Path) -> Result<Option<Metadata>, Finding> {
     match metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Finding::fail("", format!("cannot read {}: {error}", path.display()))
+        Err(error) => Err(Finding::fail(part, format!("cannot read {}: {error}", path.display()))
             .with_advice("run the program as the owner")),
     }
 }
@@ -110,47 +111,46 @@ fn clock_finding(clock: &dyn Clock) -> Finding {
 }
 
 fn key_file(path: &Path) -> Finding {
-    const WHAT: &str = "key file";
+    const PART: &str = "key file";
     let shown = path.display();
-    let metadata = match metadata_if_exists(path) {
+    let metadata = match metadata_if_exists(PART, path) {
         Ok(Some(metadata)) => metadata,
         Ok(None) => {
-            return Finding::warn(WHAT, format!("{shown} does not exist yet; the first key or start creates it"));
+            return Finding::warn(PART, format!("{shown} does not exist yet; the first key or start creates it"));
         }
-        Err(finding) => return Finding { what: WHAT.to_owned(), ..finding },
+        Err(finding) => return finding,
     };
     if metadata.permissions().mode() & OTHERS != 0 {
         let found = format!("{shown} is open to other users, but holds the hashes of the API keys");
-        return Finding::fail(WHAT, found).with_advice("`chmod 600` it");
+        return Finding::fail(PART, found).with_advice("`chmod 600` it");
     }
     if access(path, Access::READ_OK | Access::WRITE_OK).is_err() {
-        let advice = "run the program as the owner, or change the owner (`chown`)";
-        return Finding::fail(WHAT, format!("this user may not open {shown}")).with_advice(advice);
+        return Finding::fail(PART, format!("this user may not open {shown}")).with_advice(OWNER_ADVICE);
     }
-    Finding::ok(WHAT, format!("only this user can open {shown}"))
+    Finding::ok(PART, format!("only this user can open {shown}"))
 }
 
 fn certificate(settings: &Settings, clock: &dyn Clock) -> Finding {
-    const WHAT: &str = "certificate";
+    const PART: &str = "certificate";
     let generated = settings.state_dir.join(TLS_DIRECTORY);
     let configured = settings.tls.files();
     let is_generated = configured.is_none();
     let files = configured.unwrap_or_else(|| IdentityFiles::in_directory(&generated));
     let shown = files.certificate.display().to_string();
-    if is_generated && matches!(metadata_if_exists(&files.certificate), Ok(None)) {
-        return Finding::warn(WHAT, format!("{shown} does not exist yet; the first start creates it"));
+    if is_generated && matches!(metadata_if_exists(PART, &files.certificate), Ok(None)) {
+        return Finding::warn(PART, format!("{shown} does not exist yet; the first start creates it"));
     }
     let identity = match Identity::load(files) {
         Ok(identity) => identity,
-        Err(error) => return Finding::fail(WHAT, error.to_string()),
+        Err(error) => return Finding::fail(PART, error.to_string()),
     };
     let ends_us = identity.not_after_s().saturating_mul(1_000_000);
     let found = format!("{shown}, valid until {}", iso_utc(ends_us));
     if ends_us < clock.read().received_at_us {
         let advice = "offices pin the key and still accept it, but other programs do not: replace it";
-        return Finding::warn(WHAT, found).with_advice(advice);
+        return Finding::warn(PART, found).with_advice(advice);
     }
-    Finding::ok(WHAT, found)
+    Finding::ok(PART, found)
 }
 
 #[cfg(test)]
@@ -170,7 +170,7 @@ mod tests {
         drop(BarnFiles::open(&settings).unwrap());
         let findings = check(&settings, &SystemClock::default());
         for part in ["state_dir", "key file", "certificate"] {
-            let finding = findings.iter().find(|finding| finding.what == part).unwrap();
+            let finding = findings.iter().find(|finding| finding.part == part).unwrap();
             assert_eq!(finding.level, Level::Ok, "{finding:?}");
         }
         // The year 3000.
@@ -195,10 +195,10 @@ mod tests {
         ] {
             let finding = state_dir(&place);
             assert!(finding.level == level && finding.found.contains(text), "{finding:?}");
-            assert_eq!(finding.what, "state_dir");
+            assert_eq!(finding.part, "state_dir");
         }
         let keys = key_file(&file.join("local.redb"));
-        assert!((keys.level, keys.what.as_str()) == (Level::Fail, "key file"), "{keys:?}");
+        assert!((keys.level, keys.part.as_str()) == (Level::Fail, "key file"), "{keys:?}");
         set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
         assert_eq!(key_file(&file).level, Level::Ok);
     }

@@ -54,7 +54,8 @@ pub struct Finding {
     /// Result of the check.
     pub level: Level,
     /// Name of the part.
-    pub what: String,
+    #[serde(rename = "what")]
+    pub part: String,
     /// State of the part. An error includes its own advice.
     pub found: String,
     /// Advice, unless `found` includes it.
@@ -62,16 +63,16 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn ok(what: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { level: Level::Ok, what: what.into(), found: found.into(), advice: None }
+    fn ok(part: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { level: Level::Ok, part: part.into(), found: found.into(), advice: None }
     }
 
-    fn warn(what: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { level: Level::Warn, ..Self::ok(what, found) }
+    fn warn(part: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { level: Level::Warn, ..Self::ok(part, found) }
     }
 
-    fn fail(what: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { level: Level::Fail, ..Self::ok(what, found) }
+    fn fail(part: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { level: Level::Fail, ..Self::ok(part, found) }
     }
 
     fn with_advice(self, advice: &'static str) -> Self {
@@ -203,9 +204,9 @@ impl Report {
                 json!({"well": self.passed(), "findings": self.findings, "about": self.system_info})
             );
         }
-        for Finding { level, what, found, advice } in &self.findings {
+        for Finding { level, part, found, advice } in &self.findings {
             let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
-            writeln!(out, "{} {what}: {found}{advice}", level.word())?;
+            writeln!(out, "{} {part}: {found}{advice}", level.word())?;
         }
         writeln!(out, "\nFor a bug report, include the lines above and these:")?;
         self.system_info.print(out)

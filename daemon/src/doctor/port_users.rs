@@ -32,18 +32,18 @@ const GETTYS: [&str; 2] = ["agetty", "getty"];
 const CONSOLE_REMEDY: &str = "switch the serial console off (`raspi-config nonint do_serial_cons 1`, or remove \
                               `console=` of this port from /boot/firmware/cmdline.txt) and reboot";
 
-/// Returns a finding for each other user of the port.
-pub(super) fn check(what: &str, port: &Path) -> Vec<Finding> {
-    findings(what, port, Path::new("/proc"))
+/// Returns a finding for each other user of the port at `path`.
+pub(super) fn check(part: &str, path: &Path) -> Vec<Finding> {
+    findings(part, path, Path::new("/proc"))
 }
 
-fn findings(what: &str, port: &Path, proc: &Path) -> Vec<Finding> {
-    let device = fs::canonicalize(port).unwrap_or_else(|_| port.to_owned());
+fn findings(part: &str, path: &Path, proc: &Path) -> Vec<Finding> {
+    let device = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mut findings = Vec::new();
     for process in processes(proc) {
-        findings.extend(finding_about(what, &device, &process));
+        findings.extend(finding_about(part, &device, &process));
     }
-    findings.extend(console_finding(what, &device, proc));
+    findings.extend(console_finding(part, &device, proc));
     findings
 }
 
@@ -69,14 +69,14 @@ fn processes(proc: &Path) -> Vec<Process> {
     processes
 }
 
-fn finding_about(what: &str, device: &Path, process: &Process) -> Option<Finding> {
+fn finding_about(part: &str, device: &Path, process: &Process) -> Option<Finding> {
     let Process { name, .. } = process;
     let taker = PORT_TAKERS.iter().find(|taker| taker.name == name);
     let is_login = GETTYS.contains(&name.as_str()) && serves(process, device);
     let shown = device.display();
     if has_open(process, device) || is_login {
         let found = format!("{shown} is in use by {name}");
-        let finding = Finding::fail(what, found);
+        let finding = Finding::fail(part, found);
         return Some(match taker {
             Some(taker) => finding.with_advice(taker.remedy),
             None if is_login => finding.with_advice(CONSOLE_REMEDY),
@@ -85,7 +85,7 @@ fn finding_about(what: &str, device: &Path, process: &Process) -> Option<Finding
     }
     let taker = taker?;
     let found = format!("{name} is running and may open {shown} whenever the modem is plugged in");
-    Some(Finding::warn(what, found).with_advice(taker.remedy))
+    Some(Finding::warn(part, found).with_advice(taker.remedy))
 }
 
 /// Returns true if the program has the device open, as far as this user may know.
@@ -102,7 +102,7 @@ fn serves(process: &Process, device: &Path) -> bool {
 }
 
 /// Reports a kernel that writes its messages to the port.
-fn console_finding(what: &str, device: &Path, proc: &Path) -> Option<Finding> {
+fn console_finding(part: &str, device: &Path, proc: &Path) -> Option<Finding> {
     let name = device.file_name()?.to_str()?;
     let line = fs::read_to_string(proc.join("cmdline")).ok()?;
     let consoles = line.split_whitespace().filter_map(|word| word.strip_prefix("console="));
@@ -111,7 +111,7 @@ fn console_finding(what: &str, device: &Path, proc: &Path) -> Option<Finding> {
         console == name || (console == "serial0" && fs::canonicalize("/dev/serial0").is_ok_and(|path| path == device))
     });
     is_console.then(|| {
-        Finding::fail(what, format!("the kernel uses {} as its console", device.display())).with_advice(CONSOLE_REMEDY)
+        Finding::fail(part, format!("the kernel uses {} as its console", device.display())).with_advice(CONSOLE_REMEDY)
     })
 }
 

@@ -45,11 +45,11 @@ pub(super) async fn check(settings: &Settings, daemon: &DaemonState) -> Vec<Find
 /// Checks the device files of a chip. This does not disturb a running daemon.
 fn check_devices(channel: &Channel, radio: &RadioSettings) -> Vec<Finding> {
     let Some(chip) = radio.chip() else { return Vec::new() };
-    let findings = chip.check_devices().into_iter().map(|(what, path, opened)| {
-        let what = format!("{}: {what}", channel.name);
+    let findings = chip.check_devices().into_iter().map(|(part, path, opened)| {
+        let part = format!("{}: {part}", channel.name);
         match opened {
-            Ok(()) => Finding::ok(what, format!("{} can be opened", path.display())),
-            Err(error) => Finding::fail(what, error.to_string()),
+            Ok(()) => Finding::ok(part, format!("{} can be opened", path.display())),
+            Err(error) => Finding::fail(part, error.to_string()),
         }
     });
     findings.collect()
@@ -134,7 +134,7 @@ fn chip_findings(name: &str, bandwidth_hz: u32, examined: Result<Examination, Ex
     vec![version, reset, dio0, noise(part("noise"), bandwidth_hz, found)]
 }
 
-fn noise(what: String, bandwidth_hz: u32, examination: Examination) -> Finding {
+fn noise(part: String, bandwidth_hz: u32, examination: Examination) -> Finding {
     let Examination { noise_dbm, loudest_dbm, .. } = examination;
     // Thermal noise at room temperature (-174 dBm/Hz), plus 6 dB for the receiver.
     let quiet_dbm = -174.0 + 10.0 * f64::from(bandwidth_hz).log10() + 6.0;
@@ -142,9 +142,9 @@ fn noise(what: String, bandwidth_hz: u32, examination: Examination) -> Finding {
     if f64::from(noise_dbm) > quiet_dbm + LOUD_DB {
         let advice =
             "the channel is loud: move the antenna away from machines and UHF readers, or use another frequency";
-        return Finding::warn(what, found).with_advice(advice);
+        return Finding::warn(part, found).with_advice(advice);
     }
-    Finding::ok(what, found)
+    Finding::ok(part, found)
 }
 
 fn port_users_of(name: &str, modem: &SerialSettings) -> Vec<Finding> {
@@ -152,12 +152,12 @@ fn port_users_of(name: &str, modem: &SerialSettings) -> Vec<Finding> {
 }
 
 async fn test_modem(name: &str, modem: &SerialSettings) -> Finding {
-    let what = format!("{name}: port");
+    let part = format!("{name}: port");
     match timeout(DEVICE_TIMEOUT, modem.probe()).await {
-        Ok(Ok(())) => Finding::ok(what, format!("{} can be opened", modem.path)),
-        Ok(Err(error)) => Finding::fail(what, error.to_string()),
+        Ok(Ok(())) => Finding::ok(part, format!("{} can be opened", modem.path)),
+        Ok(Err(error)) => Finding::fail(part, error.to_string()),
         Err(_) => {
-            Finding::fail(what, format!("{} did not open in time; unplug the modem and plug it in again", modem.path))
+            Finding::fail(part, format!("{} did not open in time; unplug the modem and plug it in again", modem.path))
         }
     }
 }
@@ -177,7 +177,7 @@ mod tests {
     }
 
     fn levels(findings: &[Finding]) -> Vec<(&str, Level)> {
-        findings.iter().map(|finding| (finding.what.as_str(), finding.level)).collect()
+        findings.iter().map(|finding| (finding.part.as_str(), finding.level)).collect()
     }
 
     /// Uses the production driver on an emulated chip.

@@ -16,8 +16,8 @@ fn settings(state_dir: &Path, radios: &str) -> Settings {
     toml::from_str(&text).unwrap()
 }
 
-fn finding<'a>(report: &'a Report, what: &str) -> &'a Finding {
-    report.findings.iter().find(|finding| finding.what == what).unwrap_or_else(|| panic!("{what}: {report:?}"))
+fn finding<'a>(report: &'a Report, part: &str) -> &'a Finding {
+    report.findings.iter().find(|finding| finding.part == part).unwrap_or_else(|| panic!("{part}: {report:?}"))
 }
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn a_directory_of_backups_that_is_missing_is_warned_of() {
     let report = examine(&settings(directory.path(), &text)).await;
     let backup = finding(&report, "backup");
     assert!(backup.level == Level::Warn && backup.found.contains("does not exist now"), "{backup:?}");
-    assert!(report.findings.iter().all(|finding| finding.what != "law"), "{report:?}");
+    assert!(report.findings.iter().all(|finding| finding.part != "law"), "{report:?}");
 }
 
 /// Catches a dead code that nobody is told about, and one that fails a barn which works.
@@ -65,7 +65,7 @@ fn the_running_daemon_reports_what_only_it_knows() {
     let findings = health_findings(&[parts.as_slice(), &[found("clock", false)]].concat());
     assert!(findings.iter().all(|finding| finding.level == Level::Fail), "{findings:?}");
     assert_eq!(
-        findings.iter().map(|finding| finding.what.as_str()).collect::<Vec<_>>(),
+        findings.iter().map(|finding| finding.part.as_str()).collect::<Vec<_>>(),
         ["reads", "certificate", "listen"]
     );
 }
