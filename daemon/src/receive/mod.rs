@@ -188,42 +188,36 @@ impl ReceiveLoop {
             let Some(received) = probe_target.answer_while(self.until_shutdown(radio.receive())).await else {
                 return self.hand_over(radio, None).await;
             };
-            match received {
-                Ok(packet) => {
-                    publisher.publish_health();
-                    if !knows_header && has_radiohead_header(&packet.bytes) {
-                        knows_header = true;
-                        let remedy = "set `strip_bytes = 4` for this radio";
-                        tracing::warn!(
-                            channel = publisher.channel,
-                            remedy,
-                            "packets begin with four bytes that RadioHead adds, and are kept as rejections"
-                        );
-                    }
-                    let mut recording = self.record(packet).boxed();
-                    match probe_target.answer_while(self.until_shutdown(&mut recording)).await {
-                        Some(Ok(())) => {}
-                        Some(Err(error)) => return self.hand_over(radio, Some(ready(Err(error)).boxed())).await,
-                        None => return self.hand_over(radio, Some(recording)).await,
-                    }
-                }
-                Err(RadioError::Closed) => {
-                    tracing::info!(channel = publisher.channel, "radio ended: its script is over");
-                    publisher.publish(RadioState::Ended);
-                    return ReceiveEnd::RadioClosed;
-                }
-                Err(error @ RadioError::Crashed { .. }) => {
-                    tracing::error!(channel = publisher.channel, %error, "radio crashed: not receiving");
-                    publisher.publish(RadioState::Failing(error.to_string()));
-                    return ReceiveEnd::RadioCrashed;
-                }
+            let packet = match received {
+                Ok(packet) => packet,
                 Err(error) => {
-                    tracing::warn!(channel = publisher.channel, %error, "radio failed; retrying");
-                    publisher.publish(RadioState::Failing(error.to_string()));
+                    if let Some(end) = publisher.end_after(&error) {
+                        return end;
+                    }
                     probe_target.answer_while(self.pause()).await;
+                    continue;
                 }
+            };
+            publisher.publish_health();
+            if !knows_header && has_radiohead_header(&packet.bytes) {
+                knows_header = true;
+                self.warn_of_header();
+            }
+            let mut recording = self.record(packet).boxed();
+            match probe_target.answer_while(self.until_shutdown(&mut recording)).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => return self.hand_over(radio, Some(ready(Err(error)).boxed())).await,
+                None => return self.hand_over(radio, Some(recording)).await,
             }
         }
+    }
+
+    fn warn_of_header(&self) {
+        tracing::warn!(
+            channel = self.channel.name,
+            remedy = "set `strip_bytes = 4` for this radio",
+            "packets begin with four bytes that RadioHead adds, and are kept as rejections"
+        );
     }
 
     /// Returns what the future returns, or `None` if the shutdown is requested first.
@@ -292,6 +286,26 @@ impl StatePublisher {
             *current = state;
             changed
         });
+    }
+
+    /// Publishes and logs the failure of a radio. Returns the end of receiving; `None` if the radio is tried again.
+    fn end_after(&self, error: &RadioError) -> Option<ReceiveEnd> {
+        let (state, end) = match error {
+            RadioError::Closed => {
+                tracing::info!(channel = self.channel, "radio ended: its script is over");
+                (RadioState::Ended, Some(ReceiveEnd::RadioClosed))
+            }
+            RadioError::Crashed { .. } => {
+                tracing::error!(channel = self.channel, %error, "radio crashed: not receiving");
+                (RadioState::Failing(error.to_string()), Some(ReceiveEnd::RadioCrashed))
+            }
+            error => {
+                tracing::warn!(channel = self.channel, %error, "radio failed; retrying");
+                (RadioState::Failing(error.to_string()), None)
+            }
+        };
+        self.publish(state);
+        end
     }
 
     /// Publishes and logs each change of the radio's own report. That a radio is being set up for the first time is not
