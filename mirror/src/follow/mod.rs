@@ -36,10 +36,7 @@ pub use status::{BarnReport, FollowStatus, HealthReport, LinkState, MAX_REPORT_A
 pub use writer::{StoreHandle, WriterEndedError, WriterProbe, spawn_writer, split_writer};
 
 use backoff::Backoff;
-use contact::Contact;
 use herd::clock::Clock;
-use page_size::PageSize;
-use row_fetch::MendAttempts;
 use service::lifecycle::Shutdown;
 use service::sync::divergence::Divergence;
 use service::sync::link::Link;
@@ -79,20 +76,7 @@ pub async fn run<L: Link + 'static>(
     shutdown: Shutdown,
 ) -> FollowEnd {
     let mut backoff = Backoff::new(settings.sync_interval, settings.seed);
-    let page_size = PageSize::default();
-    let contact = Contact::default();
-    let mut session = Session {
-        link: Arc::new(link),
-        store,
-        settings,
-        clock,
-        status,
-        contact,
-        has_progress: false,
-        page_size,
-        unproved: None,
-        mends: MendAttempts::default(),
-    };
+    let mut session = Session::new(link, store, settings, clock, status);
     let end = loop {
         let interruption = tokio::select! {
             biased;
@@ -104,11 +88,10 @@ pub async fn run<L: Link + 'static>(
             Interruption::WriterEnded => break FollowEnd::WriterEnded,
             Interruption::NoRoom(why) => {
                 session.note_no_room(&why);
-                tokio::select! {
-                    biased;
-                    () = shutdown.requested() => break FollowEnd::Stopped,
-                    () = tokio::time::sleep(ROOM_INTERVAL) => continue,
+                if !sleep_unless_shut_down(&shutdown, ROOM_INTERVAL).await {
+                    break FollowEnd::Stopped;
                 }
+                continue;
             }
             Interruption::Retry(why) => why,
         };
@@ -118,12 +101,19 @@ pub async fn run<L: Link + 'static>(
         let wait = backoff.next_wait();
         session.contact.note_loss(&why, wait);
         session.note_failure(&why);
-        tokio::select! {
-            biased;
-            () = shutdown.requested() => break FollowEnd::Stopped,
-            () = tokio::time::sleep(wait) => {}
+        if !sleep_unless_shut_down(&shutdown, wait).await {
+            break FollowEnd::Stopped;
         }
     };
     session.note_end(end);
     end
+}
+
+/// Sleeps. Returns false if the shutdown is requested first. Cancel-safe.
+async fn sleep_unless_shut_down(shutdown: &Shutdown, wait: Duration) -> bool {
+    tokio::select! {
+        biased;
+        () = shutdown.requested() => false,
+        () = tokio::time::sleep(wait) => true,
+    }
 }

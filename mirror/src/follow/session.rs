@@ -117,6 +117,28 @@ struct LiveConnection<C> {
 }
 
 impl<L: Link + 'static> Session<L> {
+    /// Creates the state of a follower that has not connected yet.
+    pub(super) fn new(
+        link: L,
+        store: StoreHandle,
+        settings: FollowSettings,
+        clock: Arc<dyn Clock>,
+        status: watch::Sender<FollowStatus>,
+    ) -> Self {
+        Self {
+            link: Arc::new(link),
+            store,
+            settings,
+            clock,
+            status,
+            contact: Contact::default(),
+            has_progress: false,
+            page_size: PageSize::default(),
+            unproved: None,
+            mends: MendAttempts::default(),
+        }
+    }
+
     /// Catches up, then follows live. Returns only when interrupted.
     pub(super) async fn follow_once(&mut self) -> Interruption {
         self.status.send_modify(|status| status.link = LinkState::Pulling);

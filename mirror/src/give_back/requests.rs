@@ -9,7 +9,7 @@ use herd::store::DamagedRow;
 use herd::wire::{BlobError, Schema, from_blob};
 use serde::Deserialize as _;
 use service::backup::EncodedRun;
-use service::give_back::{HEALTH_PATH, GIVE_BACK_PATH, GiveBackOrder, GiveBackReply};
+use service::give_back::{GIVE_BACK_PATH, GiveBackOrder, GiveBackReply, HEALTH_PATH};
 use service::sync::link::{Link as _, SCHEMA_PATH};
 use service::sync::refusal::Refusal;
 

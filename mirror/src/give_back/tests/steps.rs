@@ -12,7 +12,7 @@ use herd::decide::Rules;
 use herd::position::StoreId;
 use rcgen::KeyPair;
 use serde_json::json;
-use service::give_back::{HEALTH_PATH, GIVE_BACK_PATH, GiveBackOrder};
+use service::give_back::{GIVE_BACK_PATH, GiveBackOrder, HEALTH_PATH};
 use service::lifecycle::ShutdownTrigger;
 use service::sync::{OwnStore, serve};
 use std::sync::{Arc, Mutex};
