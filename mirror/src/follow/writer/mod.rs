@@ -143,16 +143,40 @@ pub fn spawn_writer(store: Store) -> std::io::Result<(StoreHandle, WorkerThread<
     Ok((handle, WorkerThread::spawn("copy-writer", writer)?))
 }
 
+/// The times at which the tables of a copy are flushed.
+struct FlushSchedule {
+    /// Time of the next flush. Probes arrive in quiet times too, so it counts from the last page.
+    at: Instant,
+    /// Latest time of the next flush, set with the first page after a flush.
+    at_latest: Option<Instant>,
+    /// Changes since the last flush.
+    changes: u64,
+}
+
+impl FlushSchedule {
+    fn new() -> Self {
+        Self { at: Instant::now() + FLUSH_AFTER, at_latest: None, changes: 0 }
+    }
+
+    fn note_flush(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Notes a page with a number of changes, which is 0 for one that was refused.
+    fn note_page(&mut self, changes: u64) {
+        self.changes += changes;
+        let now = Instant::now();
+        let pause = if self.changes < BULK_CHANGES { FLUSH_AFTER } else { FLUSH_AFTER_BULK };
+        self.at = (now + pause).min(*self.at_latest.get_or_insert(now + FLUSH_AT_LATEST));
+    }
+}
+
 async fn write_loop(mut store: Store, mut jobs: mpsc::Receiver<Job>) -> Result<(), StoreError> {
-    // Probes arrive in quiet times too, so the deadline counts from the last page.
-    let mut flush_at = Instant::now() + FLUSH_AFTER;
-    let mut unflushed_changes = 0;
-    // Set with the first page after a flush.
-    let mut flush_at_latest = None;
+    let mut schedule = FlushSchedule::new();
     loop {
-        let Ok(next) = timeout_at(flush_at, jobs.recv()).await else {
+        let Ok(next) = timeout_at(schedule.at, jobs.recv()).await else {
             store.settle_if_room()?;
-            (flush_at, flush_at_latest, unflushed_changes) = (Instant::now() + FLUSH_AFTER, None, 0);
+            schedule.note_flush();
             continue;
         };
         let (run, done) = match next {
@@ -178,13 +202,10 @@ async fn write_loop(mut store: Store, mut jobs: mpsc::Receiver<Job>) -> Result<(
                 return Err(error);
             }
             outcome => {
-                unflushed_changes += outcome.as_ref().map_or(0, |receipt| receipt.changes);
+                schedule.note_page(outcome.as_ref().map_or(0, |receipt| receipt.changes));
                 // A follower that no longer waits has ended; the page stays durable.
                 drop(done.send(outcome));
             }
         }
-        let now = Instant::now();
-        let pause = if unflushed_changes < BULK_CHANGES { FLUSH_AFTER } else { FLUSH_AFTER_BULK };
-        flush_at = (now + pause).min(*flush_at_latest.get_or_insert(now + FLUSH_AT_LATEST));
     }
 }
