@@ -7,7 +7,7 @@ use super::machine::Machine;
 use super::outputs::daemon_settings;
 use super::radio::{check_radio, check_settings};
 use super::record::{Access, Password, Pending, Record, Source, Values, Wifi, digest};
-use service::card::{CardError, CardFile, CardMistake, CardReading, CardSecret, CardText, CardWifi};
+use service::card::{CARD_FILE, CardError, CardFile, CardMistake, CardReading, CardSecret, CardText, CardWifi};
 use service::door::secret::Secret;
 
 /// The files of the card as they were read.
@@ -151,6 +151,27 @@ impl Judgment {
             self.next.imager = Source { digests: vec![content, blanked], values: Values { wifi, ..values } };
         }
         self.blanked_network = has_password.then_some(APPLIED_NOTE.as_bytes());
+    }
+
+    /// Returns whether the record has what was judged of `herdlinx.toml`.
+    pub(super) fn has_stored_file(&self, applied: &Record) -> bool {
+        self.next.file == applied.file
+    }
+
+    /// Returns whether the record has what was judged of the files of Raspberry Pi Imager.
+    pub(super) fn has_stored_imager(&self, applied: &Record) -> bool {
+        self.next.imager == applied.imager
+    }
+
+    /// Returns every mistake with the name of its file.
+    pub(super) fn mistakes(&self) -> Vec<String> {
+        let own = match &self.file {
+            FileState::Refused(mistakes) => mistakes.as_slice(),
+            _ => &[],
+        };
+        let own = own.iter().map(|mistake| format!("{CARD_FILE}, {mistake}"));
+        let imager = self.imager_mistakes.iter().map(|(file, mistake)| format!("{file}, {mistake}"));
+        own.chain(imager).collect()
     }
 }
 

@@ -48,12 +48,11 @@ use crate::settings::DEFAULT_PORT;
 use card::{Card, CardWrites};
 use certificate::OwnCertificate;
 use durable::{AllSteps, Steps};
-use judge::{FileState, Judgment, judge};
+use judge::{Judgment, judge};
 use machine::Machine;
 use record::Record;
 use report::Presence;
 use rustix::system::{sethostname, uname};
-use service::card::CARD_FILE;
 use service::door::certificate::spki_sha256_of_file;
 use service::lifecycle::Exit;
 use std::io;
@@ -343,28 +342,5 @@ fn is_reachable(ip: IpAddr) -> bool {
         IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
         // The daemon listens on IPv4 addresses.
         IpAddr::V6(_) => false,
-    }
-}
-
-impl Judgment {
-    /// Returns whether the record has what was judged of `herdlinx.toml`.
-    fn has_stored_file(&self, applied: &Record) -> bool {
-        self.next.file == applied.file
-    }
-
-    /// Returns whether the record has what was judged of the files of Raspberry Pi Imager.
-    fn has_stored_imager(&self, applied: &Record) -> bool {
-        self.next.imager == applied.imager
-    }
-
-    /// Returns every mistake with the name of its file.
-    fn mistakes(&self) -> Vec<String> {
-        let own = match &self.file {
-            FileState::Refused(mistakes) => mistakes.as_slice(),
-            _ => &[],
-        };
-        let own = own.iter().map(|mistake| format!("{CARD_FILE}, {mistake}"));
-        let imager = self.imager_mistakes.iter().map(|(file, mistake)| format!("{file}, {mistake}"));
-        own.chain(imager).collect()
     }
 }

@@ -285,9 +285,7 @@ impl ChangeBody {
             previous: previous_changes(&corrected.previous),
         }
     }
-}
 
-impl ChangeBody {
     fn era_move(step: &EraMove) -> Self {
         let result = step.payload.as_ref().map(|payload| &payload.result);
         Self::EraMove {

@@ -120,9 +120,7 @@ impl StoreHandle {
         self.queue.send(Job::Apply { run, done }).await.map_err(|_| WriterEndedError)?;
         Ok(pending)
     }
-}
 
-impl StoreHandle {
     /// Writes changes in the place of a damaged row, in turn.
     pub(super) async fn mend(&self, run: ChangeRun) -> Result<MendReceipt, WriterEndedError> {
         let (done, mended) = oneshot::channel();

@@ -1,7 +1,6 @@
 //! Generation of a key and a self-signed certificate, for users without their own.
 
-use super::validity::ValidityPeriod;
-use super::{CertificateError, IdentityFiles, files};
+use super::{CertificateError, IdentityFiles, ValidityPeriod, files};
 use rcgen::{
     Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,

@@ -9,7 +9,6 @@
 mod files;
 mod generate;
 mod renew;
-mod validity;
 mod watch;
 
 pub use files::IdentityFiles;
@@ -25,7 +24,6 @@ use rustls::sign::CertifiedKey;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use validity::ValidityPeriod;
 
 /// Supported ALPN protocols, the preferred one first.
 const ALPN: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
@@ -93,6 +91,13 @@ pub enum CertificateError {
     /// The TLS library rejected the configuration.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
+}
+
+/// The first and the last second of a certificate's validity, since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ValidityPeriod {
+    not_before_s: i64,
+    not_after_s: i64,
 }
 
 /// The content of the two files when they were last valid.

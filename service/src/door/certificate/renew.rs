@@ -11,8 +11,7 @@
 //!   authority has signed.
 
 use super::generate::write_certificate;
-use super::validity::ValidityPeriod;
-use super::{CertificateError, Identity, SanEntry};
+use super::{CertificateError, Identity, SanEntry, ValidityPeriod};
 use crate::lifecycle::Shutdown;
 use herd::clock::{Clock, EARLIEST_US};
 use std::sync::Arc;
