@@ -27,11 +27,12 @@ use service::door::pair::Source;
 use service::door::serve::connections::Connections;
 use service::door::serve::{ServeError, bind_ahead, serve};
 use service::door::tokens::TokenRing;
-use service::lifecycle::{Exit, reopen_log_on_hangup, shutdown_on_signals};
+use service::lifecycle::{Exit, Shutdown, reopen_log_on_hangup, shutdown_on_signals};
 use service::process::{PartError, Parts, SHUTDOWN_TIMEOUT, StateDir, give_back_free_memory};
 use service::supervisor::{Supervisor, Watchdog, opening_reporter, report_until_shutdown};
 use service::verify::VerifyJobs;
 use std::io;
+use std::net::TcpListener;
 use std::sync::Arc;
 
 /// Reason why the daemon could not start, or ended by itself.
@@ -104,6 +105,50 @@ fn nightly_backups(settings: &Settings, states: BackupStates, reader: Reader) ->
     NightlyBackups::new(&settings.backup, &settings.state_dir, schedule, states, stores)
 }
 
+/// Starts the chores that go on behind the commands and the server.
+fn add_chores(
+    parts: &mut Parts<RunError>,
+    settings: &Settings,
+    backups: BackupStates,
+    commands: &Commands,
+    shutdown: &Shutdown,
+) {
+    let Commands { reader, recorder, clock, identity, .. } = commands;
+    let era_moves = move_into_eras(recorder.clone(), clock.clone(), shutdown.clone());
+    parts.add_infallible("the moves into reader eras", era_moves);
+    parts.add_infallible("the certificate watcher", identity.clone().watch_files(shutdown.clone()));
+    if let Some(nightly) = nightly_backups(settings, backups, reader.clone()) {
+        parts.add_infallible("the nightly backups", nightly.run(shutdown.clone()));
+    }
+    parts.add_infallible("the return of free memory", give_back_free_memory(shutdown.clone()));
+}
+
+/// Starts the HTTPS server over the parts that commands use as well.
+fn start_server(
+    parts: &mut Parts<RunError>,
+    listener: TcpListener,
+    settings: &Settings,
+    commands: Commands,
+    tokens: Arc<TokenRing>,
+    shutdown: &Shutdown,
+) -> Result<(), RunError> {
+    let Commands { barn, reader, health, recorder, clock, pairing, identity, .. } = commands;
+    let reader_group = settings.reader_group.as_str().into();
+    let lines = LineLimit::default();
+    let ingest = Ingest { recorder, reader, clock, reader_group, lines, shutdown: shutdown.clone() };
+    let refusals = health.refusals.clone();
+    let connections = Connections::observed(Arc::new(refusals.clone()));
+    parts.add_infallible("the log of refused reads", refusals.report(shutdown.clone()));
+    let are_keys_damaged = health.are_keys_damaged();
+    let site = barn.site.clone();
+    let routes = Routes { site, ingest, health, tokens, connections: connections.clone(), pairing };
+    let interface = if are_keys_damaged { routes.closed() } else { routes.router() };
+    let serving = serve(listener, interface, &identity, &connections, shutdown.clone())?;
+    tracing::info!(address = %serving.addr, site = barn.site, store = %barn.store, "listening over HTTPS");
+    parts.add("the HTTPS server", async { Ok(serving.wait().await?) });
+    Ok(())
+}
+
 /// Runs the daemon until the shutdown is requested, or one of its parts ends. Needs a multi-threaded tokio runtime.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
     let trigger = shutdown_on_signals().map_err(RunError::Signals)?;
@@ -140,50 +185,24 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 
     let liveness = LivenessCheck::new(recorder.clone(), health.radios.clone());
     let commands = Commands {
-        barn: barn.clone(),
-        reader: reader.clone(),
+        barn,
+        reader,
         local,
         keys,
         health: health.clone(),
         liveness: liveness.clone(),
         tap,
-        identity: identity.clone(),
+        identity,
         verify_jobs: VerifyJobs::default(),
-        recorder: recorder.clone(),
-        clock: clock.clone(),
+        recorder,
+        clock,
         pairing: pairing.clone(),
     };
     let socket = StateDir::new(&settings.state_dir).socket();
-    parts.add_infallible("the control socket", listen(&socket, commands.handler(), shutdown.clone())?);
-    let era_moves = move_into_eras(recorder.clone(), clock.clone(), shutdown.clone());
-    parts.add_infallible("the moves into reader eras", era_moves);
-    parts.add_infallible("the certificate watcher", identity.clone().watch_files(shutdown.clone()));
-    if let Some(nightly) = nightly_backups(&settings, backups, reader.clone()) {
-        parts.add_infallible("the nightly backups", nightly.run(shutdown.clone()));
-    }
-    parts.add_infallible("the return of free memory", give_back_free_memory(shutdown.clone()));
-
-    let status_health = health.clone();
-    let reader_group = settings.reader_group.as_str().into();
-    let lines = LineLimit::default();
-    let ingest = Ingest { recorder, reader, clock, reader_group, lines, shutdown: shutdown.clone() };
-    let refusals = health.refusals.clone();
-    let connections = Connections::observed(Arc::new(refusals.clone()));
-    parts.add_infallible("the log of refused reads", refusals.report(shutdown.clone()));
-    let are_keys_damaged = health.are_keys_damaged();
-    let routes = Routes {
-        site: barn.site.clone(),
-        ingest,
-        health,
-        tokens,
-        connections: connections.clone(),
-        pairing: pairing.clone(),
-    };
-    let interface = if are_keys_damaged { routes.closed() } else { routes.router() };
-    let serving = serve(listener, interface, &identity, &connections, shutdown.clone())?;
-    tracing::info!(address = %serving.addr, site = barn.site, store = %barn.store, "listening over HTTPS");
-    parts.add("the HTTPS server", async { Ok(serving.wait().await?) });
-    let status = move || status_line(&status_health, &pairing.status());
+    parts.add_infallible("the control socket", listen(&socket, commands.clone().handler(), shutdown.clone())?);
+    add_chores(&mut parts, &settings, backups, &commands, &shutdown);
+    start_server(&mut parts, listener, &settings, commands, tokens, &shutdown)?;
+    let status = move || status_line(&health, &pairing.status());
     let unresponsive = move |limit| liveness.clone().unresponsive(limit);
     let reports = report_until_shutdown(supervisor, Watchdog::from_env(), status, unresponsive, shutdown);
     parts.add_infallible("the supervisor", reports);
