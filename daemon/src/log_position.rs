@@ -70,7 +70,7 @@ impl RestoreNote {
         local.put(NAMESPACE, RESTORING, self)
     }
 
-    /// Takes the position of the restored log for the note, in one commit.
+    /// Replaces the note with the position of the restored log, in one commit.
     pub fn finish(&self, local: &LocalFile) -> Result<(), LocalError> {
         local.replace(NAMESPACE, &[RESTORING.to_owned()], Some((POSITION, &self.head)))
     }
@@ -94,7 +94,7 @@ impl RecoverNote {
         local.put(NAMESPACE, RECOVERING, self)
     }
 
-    /// Takes the position of the recovered log for the note, in one commit.
+    /// Replaces the note with the position of the recovered log, in one commit.
     pub fn finish(&self, local: &LocalFile) -> Result<(), LocalError> {
         local.replace(NAMESPACE, &[RECOVERING.to_owned()], Some((POSITION, &self.recovery.head)))
     }

@@ -6,7 +6,7 @@
 //! | the new log, its next epoch and what lay behind gaps are written to `recovering/` and read back | also `recovering/` |
 //! | `local.redb` notes the recovery | a barn that does not start, and says to run the same command again |
 //! | journal and log get other names, and the new log and its tables the right ones | the same |
-//! | the note goes, with the position of the new log | the barn, recovered |
+//! | `local.redb` replaces its note with the new position, in one commit | the barn, recovered |
 //!
 //! # Decisions
 //!

@@ -5,7 +5,7 @@
 //! | the log is written to `restoring/`, read back, and gets its next epoch | the barn as it was, and `restoring/` |
 //! | `local.redb` notes the restore | a barn that does not start, and says to run the same command again |
 //! | `log.journal`, `log.redb` and `tables.redb` are exchanged, one after the other | the same |
-//! | `local.redb` takes the new position for the note, in one commit | the restored barn |
+//! | `local.redb` replaces its note with the new position, in one commit | the restored barn |
 //!
 //! # Decisions
 //!
