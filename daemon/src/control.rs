@@ -2,7 +2,7 @@
 
 use crate::pairing_code::PairingStatus;
 use crate::recorder::{DuplicateStats, RecorderTotals};
-use crate::recovery::Recovery;
+use crate::recover_report::RecoverReport;
 use crate::tap::TapPage;
 use herd::backup::BackupSummary;
 use herd::correction::CorrectionOrder;
@@ -84,7 +84,7 @@ pub enum BarnResponse {
     /// To [`BarnRequest::Restore`].
     Restored(Box<RestoreReport>),
     /// To [`BarnRequest::Recover`].
-    Recovered(Box<Recovery>),
+    Recovered(Box<RecoverReport>),
     /// To [`BarnRequest::AcceptLog`]: the position at which the next epoch began.
     LogAccepted(Position),
 }

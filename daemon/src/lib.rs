@@ -7,7 +7,7 @@
 //! | [`tap`], [`listen`] | packets as they are received, for `herdlinxd listen` |
 //! | [`health`], [`status_line`], [`liveness`], [`metrics`], [`remote`] | the state of the process, for people, systemd, Prometheus and programs |
 //! | [`settings`], [`open`], [`boot`], [`log_position`], [`run`] | the settings, the files, and the running process |
-//! | [`restore`], [`recover`], [`recovery`], [`give_back`], [`lost_end`] | a barn out of a backup or a damaged log; what an office returns and shows |
+//! | [`restore`], [`recover`], [`recover_report`], [`staging`], [`give_back`], [`lost_end`] | a barn out of a backup or a damaged log; what an office returns and shows |
 //! | [`firstboot`] | the settings on a flashed card, before the daemon starts |
 //! | [`slots`], [`update`] | the two roots of a card: which one starts, and how a new one is installed |
 //! | [`cli`], [`control`], [`doctor`] | the command line and its protocol; diagnosis |
@@ -35,12 +35,13 @@ mod receipt_log;
 pub mod receive;
 pub mod recorder;
 pub mod recover;
-pub mod recovery;
+pub mod recover_report;
 pub mod remote;
 pub mod restore;
 pub mod run;
 pub mod settings;
 pub mod slots;
+pub mod staging;
 pub mod status_line;
 pub mod tap;
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //!   once a minute in traffic. It may be behind the log, and never ahead of it. A write with each commit would double the
 //!   syncs.
 
-use crate::recovery::Recovery;
+use crate::recover_report::RecoverReport;
 use herd::backup::BackupSummary;
 use herd::change::Acceptance;
 use herd::position::Position;
@@ -80,7 +80,7 @@ impl RestoreNote {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecoverNote {
     /// Result of the recovery.
-    pub recovery: Recovery,
+    pub recovery: RecoverReport,
 }
 
 impl RecoverNote {
@@ -159,7 +159,7 @@ mod tests {
         let golden = [&frozen_place()[..], &[0xa2, 0x02, 0xf0, 0xa2, 0x04], &frozen_place()].concat();
         assert_eq!(postcard::to_stdvec(&restore).unwrap(), golden);
         let row = DamagedRow { first: Sequence(5), last: Sequence(6) };
-        let recovery = Recovery {
+        let recovery = RecoverReport {
             kept_as: Some("log.redb.set-aside-1".to_owned()),
             was_whole: false,
             end: PLACE,
@@ -200,7 +200,7 @@ mod tests {
         let note = RestoreNote { summary: BackupSummary { end: PLACE, payloads: 0, bytes: 0 }, head: PLACE };
         note.write(&local).unwrap();
         assert_eq!(local.get("log", "restoring").unwrap(), Some(note));
-        let note = RecoverNote { recovery: Recovery::of_whole(PLACE) };
+        let note = RecoverNote { recovery: RecoverReport::of_whole(PLACE) };
         note.write(&local).unwrap();
         assert_eq!(local.get("log", "recovering").unwrap(), Some(note));
     }

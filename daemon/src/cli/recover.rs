@@ -3,7 +3,7 @@
 use super::CliError;
 use crate::control::{BarnRequest, BarnResponse};
 use crate::recover::{RecoverCommandError, RecoverStep, recover};
-use crate::recovery::Recovery;
+use crate::recover_report::RecoverReport;
 use crate::settings::Settings;
 use herd::backup::BackupProgress;
 use herd::clock::SystemClock;
@@ -67,8 +67,8 @@ fn show_progress(lines: &mut ProgressLines, at: RecoverProgress) {
     }
 }
 
-fn print_recovery(recovery: &Recovery, out: &mut dyn Write) -> io::Result<()> {
-    let Recovery { end, head, kept_as, was_whole, unplaced, unreadable, .. } = recovery;
+fn print_recovery(recovery: &RecoverReport, out: &mut dyn Write) -> io::Result<()> {
+    let RecoverReport { end, head, kept_as, was_whole, unplaced, unreadable, .. } = recovery;
     if *was_whole {
         writeln!(out, "The log is whole up to change {} of epoch {}, and stays as it is.", end.sequence, end.epoch)?;
     } else {
@@ -93,7 +93,7 @@ fn print_recovery(recovery: &Recovery, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "Start the service: sudo systemctl start herdlinxd")
 }
 
-fn print_gaps(recovery: &Recovery, out: &mut dyn Write) -> io::Result<()> {
+fn print_gaps(recovery: &RecoverReport, out: &mut dyn Write) -> io::Result<()> {
     let gaps = &recovery.gaps;
     if recovery.was_whole {
         return Ok(());
@@ -119,7 +119,7 @@ fn print_gaps(recovery: &Recovery, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "Unknown after change {}: what was recorded later, if anything, left no trace here.", gaps.last_known)
 }
 
-fn print_readmitted(recovery: &Recovery, out: &mut dyn Write) -> io::Result<()> {
+fn print_readmitted(recovery: &RecoverReport, out: &mut dyn Write) -> io::Result<()> {
     let readmitted = &recovery.readmitted;
     if let Some((first, last)) = readmitted.span {
         let kept = readmitted.kept;
@@ -150,7 +150,7 @@ mod tests {
     const END: Position =
         Position { store: StoreId([7; 16]), epoch: Epoch(1), sequence: Sequence(12), digest: Digest([9; 32]) };
 
-    fn printed(recovery: &Recovery) -> String {
+    fn printed(recovery: &RecoverReport) -> String {
         let mut out = Vec::new();
         print_recovery(recovery, &mut out).unwrap();
         String::from_utf8(out).unwrap()
@@ -168,19 +168,19 @@ mod tests {
              Start the service: sudo systemctl start herdlinxd\n",
             END.digest
         );
-        assert_eq!(printed(&Recovery::of_whole(END)), expected);
+        assert_eq!(printed(&RecoverReport::of_whole(END)), expected);
     }
 
     /// Catches a loss that is not told, or told as another one.
     #[test]
     fn everything_that_a_recovery_could_not_save_is_named() {
-        let mut recovery = Recovery {
+        let mut recovery = RecoverReport {
             kept_as: Some("log.redb.set-aside-1".to_owned()),
             was_whole: false,
             head: Position { epoch: Epoch(2), sequence: Sequence(17), ..END },
             unplaced: 6,
             unreadable: 4_096,
-            ..Recovery::of_whole(END)
+            ..RecoverReport::of_whole(END)
         };
         recovery.gaps.named = vec![row(13, 15), row(20, 20)];
         recovery.gaps.changes = 4;
@@ -221,7 +221,7 @@ mod tests {
     /// Catches a recovery that names losses of which there are none.
     #[test]
     fn a_recovery_without_a_loss_names_none() {
-        let mut recovery = Recovery { was_whole: false, ..Recovery::of_whole(END) };
+        let mut recovery = RecoverReport { was_whole: false, ..RecoverReport::of_whole(END) };
         recovery.gaps.last_known = Sequence(12);
         let text = printed(&recovery);
         let lines: Vec<_> = text.lines().map(|line| line.split_whitespace().next().unwrap()).collect();

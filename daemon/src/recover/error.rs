@@ -2,6 +2,7 @@
 
 use crate::boot::BootError;
 use crate::open::OpenError;
+use crate::staging::StagingError;
 use herd::position::Position;
 use herd::randomness::RandomnessError;
 use herd::recover::RecoverError;
@@ -52,17 +53,9 @@ pub enum RecoverCommandError {
         /// Error of the operating system.
         source: io::Error,
     },
-    /// The caller interrupted the recovery.
-    #[error("the recovery was interrupted: run the same command again")]
-    Interrupted,
-    /// The remains of an earlier recovery cannot be removed.
-    #[error("cannot remove {}, which an earlier recovery left: {source}", path.display())]
-    Remove {
-        /// The directory.
-        path: PathBuf,
-        /// Error of the operating system.
-        source: io::Error,
-    },
+    /// The log could not be staged, or the caller interrupted the command.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
 }
 
 impl From<&RecoverCommandError> for Exit {
@@ -84,8 +77,7 @@ impl From<&RecoverCommandError> for Exit {
             RecoverCommandError::Recover(_) | RecoverCommandError::RestoreInterrupted { .. } => Self::Damaged,
             RecoverCommandError::Randomness(_)
             | RecoverCommandError::Given { .. }
-            | RecoverCommandError::Interrupted
-            | RecoverCommandError::Remove { .. } => Self::Failure,
+            | RecoverCommandError::Staging(_) => Self::Failure,
         }
     }
 }

@@ -32,8 +32,9 @@ pub use error::RecoverCommandError;
 use crate::boot::{boot_number, renumber_boot_after};
 use crate::log_position::{RecoverNote, RestoreNote, read_position};
 use crate::open::{new_ids, open_local, open_store_in};
-use crate::recovery::Recovery;
+use crate::recover_report::RecoverReport;
 use crate::settings::Settings;
+use crate::staging::{StagingError, check_flow, remove_staging, stage_log};
 use herd::change::Acceptance;
 use herd::clock::Clock;
 use herd::position::Position;
@@ -43,12 +44,11 @@ use herd::store::{
     VerifyError, name_aside, set_journal_aside, verify_disk,
 };
 use service::process::StateDir;
-use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// Directory in the state directory in which the log is made.
-pub const BESIDE: &str = "recovering";
+pub const STAGING_DIR: &str = "recovering";
 /// Author of the next epoch, and of the payloads that come back.
 const AUTHOR: &str = "herdlinxd recover";
 
@@ -57,7 +57,7 @@ const AUTHOR: &str = "herdlinxd recover";
 pub enum RecoverStep {
     /// A part of the work.
     Working(RecoverProgress),
-    /// The log is whole beside, with its next epoch and what lay behind gaps.
+    /// The staged log is complete, with its next epoch and what lay behind gaps.
     Written,
     /// The note is in `local.redb`.
     Noted,
@@ -74,7 +74,7 @@ pub fn recover(
     given: Option<&dyn Bytes>,
     clock: &dyn Clock,
     on_step: &mut OnStep<'_>,
-) -> Result<Recovery, RecoverCommandError> {
+) -> Result<RecoverReport, RecoverCommandError> {
     let directory = StateDir::new(&settings.state_dir);
     directory.create()?;
     let local = open_local(&directory)?;
@@ -82,10 +82,10 @@ pub fn recover(
         return Err(RecoverCommandError::RestoreInterrupted { end: Box::new(summary.end) });
     }
     let disk = Directory::new(directory.path())?;
-    Recover { settings, disk, local, given, clock }.run(on_step)
+    RecoverJob { settings, disk, local, given, clock }.run(on_step)
 }
 
-struct Recover<'a> {
+struct RecoverJob<'a> {
     settings: &'a Settings,
     disk: Directory,
     local: LocalFile,
@@ -93,8 +93,8 @@ struct Recover<'a> {
     clock: &'a dyn Clock,
 }
 
-impl Recover<'_> {
-    fn run(&self, on_step: &mut OnStep<'_>) -> Result<Recovery, RecoverCommandError> {
+impl RecoverJob<'_> {
+    fn run(&self, on_step: &mut OnStep<'_>) -> Result<RecoverReport, RecoverCommandError> {
         if let Some(note) = RecoverNote::read(&self.local)? {
             return self.complete(note, on_step);
         }
@@ -107,24 +107,24 @@ impl Recover<'_> {
             }
             found.reopen_log(&self.disk)?;
         }
-        let note = self.write_beside(&found, remembered.as_ref(), on_step)?;
+        let note = self.stage(&found, remembered.as_ref(), on_step)?;
         drop(found);
         self.complete(note, on_step)
     }
 
     /// Exchanges the files, and forgets the note.
-    fn complete(&self, note: RecoverNote, on_step: &mut OnStep<'_>) -> Result<Recovery, RecoverCommandError> {
+    fn complete(&self, note: RecoverNote, on_step: &mut OnStep<'_>) -> Result<RecoverReport, RecoverCommandError> {
         self.exchange(&note, on_step)?;
         note.finish(&self.local)?;
         // The barn is recovered: what is left costs room, and nothing else.
-        if let Err(error) = remove_beside(&self.beside()) {
+        if let Err(error) = remove_staging(&self.staging_dir()) {
             tracing::warn!(%error, "the barn is recovered; remove the rest by hand");
         }
         Ok(note.recovery)
     }
 
-    fn beside(&self) -> PathBuf {
-        self.settings.state_dir.join(BESIDE)
+    fn staging_dir(&self) -> PathBuf {
+        self.settings.state_dir.join(STAGING_DIR)
     }
 
     fn find(
@@ -133,7 +133,7 @@ impl Recover<'_> {
         on_step: &mut OnStep<'_>,
     ) -> Result<FoundLog<'_>, RecoverCommandError> {
         let places = Places { own: Some(&self.disk), given: self.given, remembered, history: None };
-        watched(on_step, |progress| find_log(places, progress))
+        run_with_progress(on_step, |progress| find_log(places, progress))
     }
 
     /// Returns whether the log opens, proves itself to the end of the chain that was found, and lacks nothing that this
@@ -151,7 +151,11 @@ impl Recover<'_> {
     }
 
     /// Adds what the given file holds to a log that is whole.
-    fn add_to_whole_log(&self, found: FoundLog<'_>, on_step: &mut OnStep<'_>) -> Result<Recovery, RecoverCommandError> {
+    fn add_to_whole_log(
+        &self,
+        found: FoundLog<'_>,
+        on_step: &mut OnStep<'_>,
+    ) -> Result<RecoverReport, RecoverCommandError> {
         let found = found.into_given();
         let last_boot = found.last_boot()?;
         if last_boot >= boot_number(&self.local, &self.disk, self.clock)? {
@@ -159,10 +163,11 @@ impl Recover<'_> {
         }
         let mut store = open_store_in(&self.disk, self.settings, &self.local, self.clock)?;
         let end = store.head().position;
-        let mut recovery = Recovery::of_whole(end);
+        let mut recovery = RecoverReport::of_whole(end);
         if self.given.is_some() {
             let acceptance = acceptance("from a file");
-            recovery.readmitted = watched(on_step, |progress| found.readmit(&mut store, end, &acceptance, progress))?;
+            recovery.readmitted =
+                run_with_progress(on_step, |progress| found.readmit(&mut store, end, &acceptance, progress))?;
             (recovery.unplaced, recovery.unreadable) = (found.unplaced(), found.unreadable());
             store.settle()?;
             recovery.head = store.head().position;
@@ -170,46 +175,41 @@ impl Recover<'_> {
         Ok(recovery)
     }
 
-    /// Writes the log beside, and notes that it is about to be exchanged. A failure before the note leaves nothing, and an
-    /// interruption what a power cut leaves.
-    fn write_beside(
+    /// Stages the log, and notes that it is about to replace the current one.
+    fn stage(
         &self,
         found: &FoundLog<'_>,
         remembered: Option<&Position>,
         on_step: &mut OnStep<'_>,
     ) -> Result<RecoverNote, RecoverCommandError> {
-        let beside = self.beside();
-        remove_beside(&beside)?;
-        let written = self.write_log(&beside, found, remembered, on_step);
-        if let Err(error) = &written
-            && !matches!(error, RecoverCommandError::Interrupted)
-            && let Err(error) = remove_beside(&beside)
-        {
-            tracing::debug!(%error, "the next recovery removes it");
-        }
-        let note = RecoverNote { recovery: written? };
+        let directory = self.staging_dir();
+        let is_interrupted =
+            |error: &RecoverCommandError| matches!(error, RecoverCommandError::Staging(StagingError::Interrupted));
+        let recovery =
+            stage_log(&directory, is_interrupted, || self.write_log(&directory, found, remembered, on_step))?;
+        let note = RecoverNote { recovery };
         note.write(&self.local)?;
-        goes_on(on_step(RecoverStep::Noted))?;
+        check_flow(on_step(RecoverStep::Noted))?;
         Ok(note)
     }
 
     /// Writes the log, begins its next epoch, appends what lay behind gaps, and proves it all.
     fn write_log(
         &self,
-        beside: &Path,
+        directory: &Path,
         found: &FoundLog<'_>,
         remembered: Option<&Position>,
         on_step: &mut OnStep<'_>,
-    ) -> Result<Recovery, RecoverCommandError> {
-        let disk = Directory::new(beside)?;
-        let end = watched(on_step, |progress| found.write(&disk, progress))?;
+    ) -> Result<RecoverReport, RecoverCommandError> {
+        let disk = Directory::new(directory)?;
+        let end = run_with_progress(on_step, |progress| found.write(&disk, progress))?;
         let gaps = found.gaps(end, remembered);
         let acceptance = acceptance(&format!("a damaged log, whole up to change {}", end.sequence));
         let boot = renumber_boot_after(&self.local, &disk, self.clock, found.last_boot()?)?;
         let clock = self.clock.read().in_boot(boot);
         let (latest, rules) = (found.latest(remembered)?, self.settings.rules());
         let mut store = Store::accept_source(&disk, Some(&latest), acceptance.clone(), &rules, clock, new_ids()?)?;
-        let readmitted = watched(on_step, |progress| found.readmit(&mut store, end, &acceptance, progress))?;
+        let readmitted = run_with_progress(on_step, |progress| found.readmit(&mut store, end, &acceptance, progress))?;
         store.settle()?;
         let head = store.head().position;
         drop(store);
@@ -217,37 +217,37 @@ impl Recover<'_> {
         if verified != head {
             return Err(RecoverError::End { expected: Box::new(head), found: Box::new(verified) }.into());
         }
-        goes_on(on_step(RecoverStep::Written))?;
+        check_flow(on_step(RecoverStep::Written))?;
         let kept_as = self.disk.holds(LOG_FILE).then(|| name_aside(&self.disk, LOG_FILE)).transpose()?;
         let (unplaced, unreadable) = (found.unplaced(), found.unreadable());
-        Ok(Recovery { kept_as, was_whole: false, end, head, gaps, readmitted, unplaced, unreadable })
+        Ok(RecoverReport { kept_as, was_whole: false, end, head, gaps, readmitted, unplaced, unreadable })
     }
 
     /// Puts the files in their places. Each rename is durable before the next one, and one that was done is skipped.
     fn exchange(&self, note: &RecoverNote, on_step: &mut OnStep<'_>) -> Result<(), RecoverCommandError> {
-        let is_exchanged = |file: &str| !self.disk.holds(&format!("{BESIDE}/{file}"));
+        let is_exchanged = |file: &str| !self.disk.holds(&format!("{STAGING_DIR}/{file}"));
         if self.disk.holds(JOURNAL_FILE) && !is_exchanged(LOG_FILE) {
             set_journal_aside(&self.disk)?;
         }
-        goes_on(on_step(RecoverStep::Exchanged(JOURNAL_FILE)))?;
+        check_flow(on_step(RecoverStep::Exchanged(JOURNAL_FILE)))?;
         if let Some(name) = note.recovery.kept_as.as_ref().filter(|_| !is_exchanged(LOG_FILE))
             && self.disk.holds(LOG_FILE)
         {
             self.disk.rename(LOG_FILE, name)?;
         }
-        goes_on(on_step(RecoverStep::Exchanged("the damaged log")))?;
+        check_flow(on_step(RecoverStep::Exchanged("the damaged log")))?;
         for file in [LOG_FILE, TABLES_FILE] {
             if !is_exchanged(file) {
-                self.disk.rename(&format!("{BESIDE}/{file}"), file)?;
+                self.disk.rename(&format!("{STAGING_DIR}/{file}"), file)?;
             }
-            goes_on(on_step(RecoverStep::Exchanged(file)))?;
+            check_flow(on_step(RecoverStep::Exchanged(file)))?;
         }
         Ok(())
     }
 }
 
 /// Does a part of the work, and shows how far it is.
-fn watched<T>(
+fn run_with_progress<T>(
     on_step: &mut OnStep<'_>,
     work: impl FnOnce(&mut OnProgress<'_>) -> Result<T, RecoverError>,
 ) -> Result<T, RecoverCommandError> {
@@ -257,25 +257,11 @@ fn watched<T>(
             flow = on_step(RecoverStep::Working(at));
         }
     });
-    goes_on(flow)?;
+    check_flow(flow)?;
     Ok(done?)
 }
 
 /// Returns what the history says about what is appended.
 fn acceptance(reason: &str) -> Acceptance {
     Acceptance { author: AUTHOR.to_owned(), reason: reason.to_owned() }
-}
-
-fn goes_on(flow: ControlFlow<()>) -> Result<(), RecoverCommandError> {
-    if flow.is_break() { Err(RecoverCommandError::Interrupted) } else { Ok(()) }
-}
-
-/// Removes what an earlier recovery left. It is never the only copy of anything: the files that it was made of are.
-fn remove_beside(beside: &Path) -> Result<(), RecoverCommandError> {
-    match std::fs::remove_dir_all(beside) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(RecoverCommandError::Remove { path: beside.to_owned(), source: error })
-        }
-        _ => Ok(()),
-    }
 }

@@ -86,7 +86,7 @@ impl Machine {
         file
     }
 
-    fn recover(&self, given: Option<&Vec<u8>>) -> Result<Recovery, RecoverCommandError> {
+    fn recover(&self, given: Option<&Vec<u8>>) -> Result<RecoverReport, RecoverCommandError> {
         self.recover_until(given, &mut |_| ControlFlow::Continue(()))
     }
 
@@ -94,7 +94,7 @@ impl Machine {
         &self,
         given: Option<&Vec<u8>>,
         on_step: &mut OnStep<'_>,
-    ) -> Result<Recovery, RecoverCommandError> {
+    ) -> Result<RecoverReport, RecoverCommandError> {
         recover(&self.settings, given.map(|given| given as &dyn Bytes), &clock(), on_step)
     }
 }
@@ -113,7 +113,7 @@ fn a_barn_without_the_header_of_its_log_starts_again_with_everything() {
     let recovery = machine.recover(None).unwrap();
     assert_eq!((recovery.end, recovery.gaps.changes, recovery.head.epoch), (end, 0, Epoch(2)));
     assert_eq!(recovery.kept_as.as_deref(), Some("log.redb.set-aside-1"));
-    assert!(machine.path("log.redb.set-aside-1").exists() && !machine.path(BESIDE).exists());
+    assert!(machine.path("log.redb.set-aside-1").exists() && !machine.path(STAGING_DIR).exists());
     assert_eq!(machine.start().unwrap(), recovery.head);
 
     let again = machine.recover(None).unwrap();
@@ -144,9 +144,12 @@ fn a_log_whose_free_space_is_damaged_is_written_anew() {
 fn what_stands_in_the_way_of_a_recovery_is_named() {
     let machine = Machine::with(&[2]);
     machine.lose_header();
-    fs::write(machine.path(BESIDE), "no directory").unwrap();
+    fs::write(machine.path(STAGING_DIR), "no directory").unwrap();
     let refused = machine.recover(None).unwrap_err();
-    assert!(matches!(&refused, RecoverCommandError::Remove { path, .. } if *path == machine.path(BESIDE)), "{refused}");
+    assert!(
+        matches!(&refused, RecoverCommandError::Staging(StagingError::Remove { path, .. }) if *path == machine.path(STAGING_DIR)),
+        "{refused}"
+    );
 }
 
 /// Catches files of two logs side by side after a power cut, and a command that cannot go on.
@@ -163,7 +166,7 @@ fn a_recovery_that_is_interrupted_at_any_step_harms_nothing_and_completes() {
         });
         let recovery = match interrupted {
             Ok(recovery) => recovery,
-            Err(RecoverCommandError::Interrupted) => machine.recover(None).unwrap(),
+            Err(RecoverCommandError::Staging(StagingError::Interrupted)) => machine.recover(None).unwrap(),
             Err(other) => panic!("step {steps}: {other}"),
         };
         assert_eq!((recovery.end.sequence, recovery.readmitted.kept), (Sequence(6), 3), "step {steps}: {recovery:?}");
@@ -189,7 +192,7 @@ fn a_recovery_that_exchanges_files_is_completed_before_anything_else() {
         RecoverStep::Exchanged("the damaged log") => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     });
-    assert!(matches!(interrupted, Err(RecoverCommandError::Interrupted)));
+    assert!(matches!(interrupted, Err(RecoverCommandError::Staging(StagingError::Interrupted))));
     let refused = machine.start().unwrap_err();
     assert!(matches!(refused, OpenError::RecoverInterrupted) && Exit::from(&refused) == Exit::Damaged);
     let mut backup = BackupReader::open(backup.as_slice()).unwrap();

@@ -1,14 +1,13 @@
 //! Errors of a restore, and their exit codes.
 
 use crate::boot::BootError;
+use crate::staging::StagingError;
 use herd::backup::RestoreLogError;
 use herd::position::{Position, StoreId};
 use herd::randomness::RandomnessError;
 use herd::store::{LocalError, StoreError};
 use service::lifecycle::Exit;
 use service::process::StateDirError;
-use std::io;
-use std::path::PathBuf;
 
 /// Reason why a backup was not restored.
 #[derive(Debug, thiserror::Error)]
@@ -78,17 +77,9 @@ pub enum RestoreError {
     /// A recovery exchanges the files, and was interrupted.
     #[error("the recovery of the log was interrupted: run `herdlinxd recover` again, which completes it")]
     RecoverInterrupted,
-    /// The caller interrupted the restore.
-    #[error("the restore was interrupted: run the same command again")]
-    Interrupted,
-    /// The remains of an earlier restore cannot be removed.
-    #[error("cannot remove {}, which an earlier restore left: {source}", path.display())]
-    Remove {
-        /// The directory.
-        path: PathBuf,
-        /// Error of the operating system.
-        source: io::Error,
-    },
+    /// The log could not be staged, or the caller interrupted the command.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
 }
 
 fn has_payloads_text(end: &Position, has_backup: bool) -> String {
@@ -123,7 +114,7 @@ impl From<&RestoreError> for Exit {
             RestoreError::HasPayloads { .. } | RestoreError::OtherHistory { .. } | RestoreError::OtherBackup { .. } => {
                 Self::Refused
             }
-            RestoreError::Randomness(_) | RestoreError::Interrupted | RestoreError::Remove { .. } => Self::Failure,
+            RestoreError::Randomness(_) | RestoreError::Staging(_) => Self::Failure,
         }
     }
 }

@@ -32,6 +32,7 @@ use crate::boot::renumber_boot;
 use crate::log_position::{RecoverNote, RestoreNote, read_position};
 use crate::open::{new_ids, open_local};
 use crate::settings::Settings;
+use crate::staging::{StagingError, check_flow, remove_staging, stage_log};
 use herd::backup::{BackupProgress, BackupReader, BackupSummary, restore_log};
 use herd::change::Acceptance;
 use herd::clock::Clock;
@@ -42,21 +43,21 @@ use herd::store::{
 };
 use herd::wire::BackupStart;
 use service::process::StateDir;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// Directory in the state directory in which the log is made.
-pub const BESIDE: &str = "restoring";
+pub const STAGING_DIR: &str = "restoring";
 /// Author of the next epoch.
 const AUTHOR: &str = "herdlinxd restore";
 
 /// A step of a restore that is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RestoreStep {
-    /// A part of the log is written beside.
+    /// A part of the log is in the staging directory.
     Writing(BackupProgress),
-    /// The log is whole beside, with its next epoch.
+    /// The staged log is complete, with its next epoch.
     Written,
     /// The note is in `local.redb`.
     Noted,
@@ -89,19 +90,19 @@ pub fn restore<R: Read>(
     directory.create()?;
     let local = open_local(&directory)?;
     let disk = Directory::new(directory.path())?;
-    let restore = Restore { settings, disk, local, clock };
+    let restore = RestoreJob { settings, disk, local, clock };
     let restored = restore.run(backup, on_step)?;
     Ok((restored, restore.local))
 }
 
-struct Restore<'a> {
+struct RestoreJob<'a> {
     settings: &'a Settings,
     disk: Directory,
     local: LocalFile,
     clock: &'a dyn Clock,
 }
 
-impl Restore<'_> {
+impl RestoreJob<'_> {
     fn run<R: Read>(&self, backup: &mut BackupReader<R>, on_step: &mut OnStep<'_>) -> Result<Restored, RestoreError> {
         let wanted = backup.start().end;
         if RecoverNote::read(&self.local)?.is_some() {
@@ -128,54 +129,46 @@ impl Restore<'_> {
                 let remembered = remembered.as_ref().filter(|_| !is_noted);
                 check_replaceable(survey.as_ref(), remembered, &wanted)?;
                 drop(survey);
-                self.write_beside(backup, of_same.as_ref(), on_step)?
+                self.stage(backup, of_same.as_ref(), on_step)?
             }
         };
         self.exchange(on_step)?;
         note.finish(&self.local)?;
         // The barn is restored: what is left costs room, and nothing else.
-        if let Err(error) = remove_beside(&self.beside()) {
+        if let Err(error) = remove_staging(&self.staging_dir()) {
             tracing::warn!(%error, "the barn is restored; remove the rest by hand");
         }
         Ok(Restored { summary: note.summary, head: note.head, remembered: of_same })
     }
 
-    fn beside(&self) -> PathBuf {
-        self.settings.state_dir.join(BESIDE)
+    fn staging_dir(&self) -> PathBuf {
+        self.settings.state_dir.join(STAGING_DIR)
     }
 
-    /// Writes the log beside, and notes that it is about to be exchanged. A failure before the note leaves nothing, and an
-    /// interruption what a power cut leaves.
-    fn write_beside<R: Read>(
+    /// Stages the log, and notes that it is about to replace the current one.
+    fn stage<R: Read>(
         &self,
         backup: &mut BackupReader<R>,
         remembered: Option<&Position>,
         on_step: &mut OnStep<'_>,
     ) -> Result<RestoreNote, RestoreError> {
-        let beside = self.beside();
-        remove_beside(&beside)?;
-        let written = self.write_log(&beside, backup, remembered, on_step);
-        if let Err(error) = &written
-            && !matches!(error, RestoreError::Interrupted)
-            && let Err(error) = remove_beside(&beside)
-        {
-            tracing::debug!(%error, "the next restore removes it");
-        }
-        let note = written?;
+        let directory = self.staging_dir();
+        let is_interrupted = |error: &RestoreError| matches!(error, RestoreError::Staging(StagingError::Interrupted));
+        let note = stage_log(&directory, is_interrupted, || self.write_log(&directory, backup, remembered, on_step))?;
         note.write(&self.local)?;
-        goes_on(on_step(RestoreStep::Noted))?;
+        check_flow(on_step(RestoreStep::Noted))?;
         Ok(note)
     }
 
     /// Writes the log, proves it, and begins its next epoch.
     fn write_log<R: Read>(
         &self,
-        beside: &Path,
+        directory: &Path,
         backup: &mut BackupReader<R>,
         remembered: Option<&Position>,
         on_step: &mut OnStep<'_>,
     ) -> Result<RestoreNote, RestoreError> {
-        let disk = Directory::new(beside)?;
+        let disk = Directory::new(directory)?;
         let mut flow = ControlFlow::Continue(());
         let acceptance = acceptance(backup.start());
         let summary = restore_log(&disk, backup, &mut |at| {
@@ -183,13 +176,13 @@ impl Restore<'_> {
                 flow = on_step(RestoreStep::Writing(at));
             }
         })?;
-        goes_on(flow)?;
+        check_flow(flow)?;
         let clock = self.clock.read().in_boot(renumber_boot(&self.local, &disk, self.clock)?);
         let rules = self.settings.rules();
         let store = Store::accept_source(&disk, remembered, acceptance, &rules, clock, new_ids()?)?;
         let head = store.head().position;
         drop(store);
-        goes_on(on_step(RestoreStep::Written))?;
+        check_flow(on_step(RestoreStep::Written))?;
         Ok(RestoreNote { summary, head })
     }
 
@@ -198,13 +191,13 @@ impl Restore<'_> {
         if self.disk.holds(JOURNAL_FILE) {
             set_journal_aside(&self.disk)?;
         }
-        goes_on(on_step(RestoreStep::Exchanged(JOURNAL_FILE)))?;
+        check_flow(on_step(RestoreStep::Exchanged(JOURNAL_FILE)))?;
         for file in [LOG_FILE, TABLES_FILE] {
-            let from = format!("{BESIDE}/{file}");
+            let from = format!("{STAGING_DIR}/{file}");
             if self.disk.holds(&from) {
                 self.disk.rename(&from, file)?;
             }
-            goes_on(on_step(RestoreStep::Exchanged(file)))?;
+            check_flow(on_step(RestoreStep::Exchanged(file)))?;
         }
         Ok(())
     }
@@ -232,18 +225,4 @@ fn acceptance(start: &BackupStart) -> Acceptance {
     let made = start.made.iso_utc().map_or_else(String::new, |at| format!(" made at {at}"));
     let reason = format!("backup of `{}`{made}, up to change {}", start.shown_site(), start.end.sequence);
     Acceptance { author: AUTHOR.to_owned(), reason }
-}
-
-fn goes_on(flow: ControlFlow<()>) -> Result<(), RestoreError> {
-    if flow.is_break() { Err(RestoreError::Interrupted) } else { Ok(()) }
-}
-
-/// Removes what an earlier restore left. It is never the only copy of anything: its backup is.
-fn remove_beside(beside: &Path) -> Result<(), RestoreError> {
-    match std::fs::remove_dir_all(beside) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(RestoreError::Remove { path: beside.to_owned(), source: error })
-        }
-        _ => Ok(()),
-    }
 }

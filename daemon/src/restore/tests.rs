@@ -111,7 +111,7 @@ fn is_whole(machine: &Machine, end: &Position, restored: &Restored) {
     assert_eq!((restored.summary.end, restored.head.sequence), (*end, end.sequence.next()));
     assert!(restored.head.epoch > end.epoch);
     assert_eq!(machine.start().unwrap(), restored.head, "the barn starts where the restore has left it");
-    assert!(!machine.path(BESIDE).exists());
+    assert!(!machine.path(STAGING_DIR).exists());
     let store = open_store(&machine.settings, &clock()).unwrap();
     assert_eq!(store.reader().position_at(end.sequence).unwrap(), Some(*end));
     assert_eq!(store.head().folded, restored.head.sequence);
@@ -163,7 +163,7 @@ fn interrupt_at_every_step(new_machine: fn() -> Machine) {
         if interrupted.is_ok() {
             break;
         }
-        assert!(matches!(interrupted, Err(RestoreError::Interrupted)), "{interrupted:?}");
+        assert!(matches!(interrupted, Err(RestoreError::Staging(StagingError::Interrupted))), "{interrupted:?}");
         match machine.start() {
             Ok(found) => assert!(!is_noted && found.sequence == Sequence(1), "step {seen}"),
             Err(error @ OpenError::RestoreInterrupted { .. }) => {
@@ -192,7 +192,10 @@ fn a_restore_that_is_interrupted_again_and_again_completes() {
                 seen += 1;
                 if seen > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
-            assert!(matches!(interrupted, Err(RestoreError::Interrupted)), "limit {limit}: {interrupted:?}");
+            assert!(
+                matches!(interrupted, Err(RestoreError::Staging(StagingError::Interrupted))),
+                "limit {limit}: {interrupted:?}"
+            );
         }
         assert!(matches!(machine.start(), Err(OpenError::RestoreInterrupted { .. })));
         is_whole(&machine, &end, &machine.restore(&file).unwrap());
@@ -208,7 +211,7 @@ fn a_note_lets_only_a_backup_of_its_own_history_go_on() {
         RestoreStep::Exchanged(JOURNAL_FILE) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     });
-    assert!(matches!(interrupted, Err(RestoreError::Interrupted)));
+    assert!(matches!(interrupted, Err(RestoreError::Staging(StagingError::Interrupted))));
     assert!(matches!(machine.restore(&other), Err(RestoreError::OtherHistory { .. })));
     machine.restore(&file).unwrap();
 }
@@ -220,12 +223,12 @@ fn what_cannot_be_removed_does_not_fail_a_complete_restore() {
     let machine = Machine::fresh();
     let restored = machine.restore_until(&file, &mut |step| {
         if step == RestoreStep::Exchanged(TABLES_FILE) {
-            fs::remove_dir_all(machine.path(BESIDE)).unwrap();
-            fs::write(machine.path(BESIDE), "no directory").unwrap();
+            fs::remove_dir_all(machine.path(STAGING_DIR)).unwrap();
+            fs::write(machine.path(STAGING_DIR), "no directory").unwrap();
         }
         ControlFlow::Continue(())
     });
-    fs::remove_file(machine.path(BESIDE)).unwrap();
+    fs::remove_file(machine.path(STAGING_DIR)).unwrap();
     is_whole(&machine, &end, &restored.unwrap());
 }
 
@@ -234,9 +237,12 @@ fn what_cannot_be_removed_does_not_fail_a_complete_restore() {
 fn what_stands_in_the_way_is_named() {
     let (_, file) = dead_barn(5);
     let machine = Machine::fresh();
-    fs::write(machine.path(BESIDE), "no directory").unwrap();
+    fs::write(machine.path(STAGING_DIR), "no directory").unwrap();
     let refused = machine.restore(&file).unwrap_err();
-    assert!(matches!(&refused, RestoreError::Remove { path, .. } if *path == machine.path(BESIDE)), "{refused}");
+    assert!(
+        matches!(&refused, RestoreError::Staging(StagingError::Remove { path, .. }) if *path == machine.path(STAGING_DIR)),
+        "{refused}"
+    );
 }
 
 /// Catches a journal that nobody could read and that a restore throws away: of a later version, or none of it whole.
@@ -298,7 +304,7 @@ fn a_backup_that_is_not_whole_changes_nothing() {
     for broken in [&file[..file.len() - 1], &altered] {
         let refused = machine.restore(broken).unwrap_err();
         assert_eq!(Exit::from(&refused), Exit::Damaged, "{refused}");
-        assert!(!machine.path(BESIDE).exists(), "what was written of it fills the card");
+        assert!(!machine.path(STAGING_DIR).exists(), "what was written of it fills the card");
         assert_eq!(machine.start().unwrap(), before);
     }
     machine.restore(&file).unwrap();
@@ -384,7 +390,7 @@ fn an_interrupted_restore_is_completed_by_its_own_backup_only() {
         RestoreStep::Exchanged(LOG_FILE) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     });
-    assert!(matches!(interrupted, Err(RestoreError::Interrupted)));
+    assert!(matches!(interrupted, Err(RestoreError::Staging(StagingError::Interrupted))));
     let refused = machine.restore(&other).unwrap_err();
     assert!(matches!(&refused, RestoreError::OtherBackup { .. }), "{refused}");
     let acceptance = Acceptance { author: "J. Doe".to_owned(), reason: "in a hurry".to_owned() };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Result of a recovery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recovery {
+pub struct RecoverReport {
     /// The name under which the damaged log is kept; `None` if the log was whole, or missing.
     pub kept_as: Option<String>,
     /// True if the log was whole, and stays.
@@ -26,7 +26,7 @@ pub struct Recovery {
     pub unreadable: u64,
 }
 
-impl Recovery {
+impl RecoverReport {
     /// Makes the report about a log that was whole.
     pub(crate) fn of_whole(end: Position) -> Self {
         let (gaps, readmitted) = (Gaps::default(), Readmitted::default());
