@@ -4,7 +4,7 @@ use super::files::open_existing;
 use super::{CliError, PAIRING_TEXT};
 use crate::control::{BarnRequest, BarnResponse, RestoreReport};
 use crate::open::{load_keys, open_identity, pairing_source};
-use crate::restore::{RestoreStep, Restored, restore};
+use crate::restore::{RestoreOutcome, RestoreStep, restore};
 use crate::settings::Settings;
 use herd::backup::BackupReader;
 use herd::clock::{Clock as _, SystemClock};
@@ -73,7 +73,7 @@ fn restore_and_pair(
         ControlFlow::Continue(())
     };
     let (restored, local) = restore(settings, backup, &SystemClock::default(), on_step).map_err(DirectError::failed)?;
-    let Restored { summary, head, remembered } = restored;
+    let RestoreOutcome { summary, head, remembered } = restored;
     let had = remembered.map(|position| position.sequence).filter(|had| *had > summary.end.sequence);
     Ok(RestoreReport { summary, head, had, pairing: pairing_line(settings, &local, head.store) })
 }

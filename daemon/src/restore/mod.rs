@@ -70,7 +70,7 @@ pub type OnStep<'a> = dyn FnMut(RestoreStep) -> ControlFlow<()> + 'a;
 
 /// A restore that is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Restored {
+pub struct RestoreOutcome {
     /// Content of the backup.
     pub summary: BackupSummary,
     /// Position after the change that began the next epoch.
@@ -85,7 +85,7 @@ pub fn restore<R: Read>(
     backup: &mut BackupReader<R>,
     clock: &dyn Clock,
     on_step: &mut OnStep<'_>,
-) -> Result<(Restored, LocalFile), RestoreError> {
+) -> Result<(RestoreOutcome, LocalFile), RestoreError> {
     let directory = StateDir::new(&settings.state_dir);
     directory.create()?;
     let local = open_local(&directory)?;
@@ -103,7 +103,11 @@ struct RestoreJob<'a> {
 }
 
 impl RestoreJob<'_> {
-    fn run<R: Read>(&self, backup: &mut BackupReader<R>, on_step: &mut OnStep<'_>) -> Result<Restored, RestoreError> {
+    fn run<R: Read>(
+        &self,
+        backup: &mut BackupReader<R>,
+        on_step: &mut OnStep<'_>,
+    ) -> Result<RestoreOutcome, RestoreError> {
         let wanted = backup.start().end;
         if RecoverNote::read(&self.local)?.is_some() {
             return Err(RestoreError::RecoverInterrupted);
@@ -138,7 +142,7 @@ impl RestoreJob<'_> {
         if let Err(error) = remove_staging(&self.staging_dir()) {
             tracing::warn!(%error, "the barn is restored; remove the rest by hand");
         }
-        Ok(Restored { summary: note.summary, head: note.head, remembered: of_same })
+        Ok(RestoreOutcome { summary: note.summary, head: note.head, remembered: of_same })
     }
 
     fn staging_dir(&self) -> PathBuf {

@@ -74,11 +74,11 @@ impl Machine {
         file
     }
 
-    fn restore(&self, file: &[u8]) -> Result<Restored, RestoreError> {
+    fn restore(&self, file: &[u8]) -> Result<RestoreOutcome, RestoreError> {
         self.restore_until(file, &mut |_| ControlFlow::Continue(()))
     }
 
-    fn restore_until(&self, file: &[u8], on_step: &mut OnStep<'_>) -> Result<Restored, RestoreError> {
+    fn restore_until(&self, file: &[u8], on_step: &mut OnStep<'_>) -> Result<RestoreOutcome, RestoreError> {
         let mut backup = BackupReader::open(file).unwrap();
         restore(&self.settings, &mut backup, &clock(), on_step).map(|(restored, _)| restored)
     }
@@ -107,7 +107,7 @@ fn dead_barn(payloads: usize) -> (Position, Vec<u8>) {
     (end, barn.backup())
 }
 
-fn is_whole(machine: &Machine, end: &Position, restored: &Restored) {
+fn is_whole(machine: &Machine, end: &Position, restored: &RestoreOutcome) {
     assert_eq!((restored.summary.end, restored.head.sequence), (*end, end.sequence.next()));
     assert!(restored.head.epoch > end.epoch);
     assert_eq!(machine.start().unwrap(), restored.head, "the barn starts where the restore has left it");

@@ -7,7 +7,7 @@ mod routes;
 pub(crate) use commands::{check_order, log_is_complete};
 pub use routes::Routes;
 
-use self::core::{Started, start};
+use self::core::{RecordingBarn, start};
 use crate::era_moves::move_into_eras;
 use crate::ingest::{Ingest, LineLimit};
 use crate::liveness::LivenessCheck;
@@ -168,7 +168,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         }
         started => started?,
     };
-    let Started { recording, recorder, health } = started;
+    let RecordingBarn { recording, recorder, health } = started;
     let reader = health.reader.clone();
     let barn = pairing_source(&settings, &files.identity, reader.head().position.store);
     let barn = Source { listen: listener.local_addr().map_err(RunError::Address)?, ..barn };

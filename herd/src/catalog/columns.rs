@@ -6,7 +6,7 @@
 use super::error::CatalogError;
 use super::facts::NO_FACT;
 use super::labels::NO_LABEL;
-use super::packed::Packed;
+use super::packed::PackedText;
 use super::{Catalog, MAX_CATALOG_ANIMALS};
 use crate::change::AnimalStatus;
 
@@ -158,9 +158,9 @@ columns! {
     gains: i32 = NO_GAIN,
     /// Number of the last fact that names the animal.
     facts: u32 = NO_FACT,
-    lf: Packed = Packed::default(),
-    epc: Packed = Packed::default(),
-    visual: Packed = Packed::default(),
+    lf: PackedText = PackedText::default(),
+    epc: PackedText = PackedText::default(),
+    visual: PackedText = PackedText::default(),
 }
 
 /// Inserts a value. Room grows by a sixteenth, because that of `Vec` would double the memory of a large catalog.

@@ -13,7 +13,7 @@
 use super::columns::{Entry, Marks, NO_GAIN, NO_TIME, NO_WEIGHT};
 use super::facts::Fact;
 use super::labels::NO_LABEL;
-use super::packed::{OtherTag, Packed};
+use super::packed::{OtherTag, PackedText};
 use super::{BatchLabel, Catalog, CatalogError, Weighing};
 use crate::change::{AnimalId, AnimalStatus, BatchId, TagKind, TagState};
 use crate::clock::WallTime;
@@ -77,7 +77,8 @@ impl Catalog {
         marks.set_if(Marks::SEEN_DOUBTFUL, !state.last_seen.synchronized);
         marks.set_if(Marks::GAIN_DOUBTFUL, gain.is_some_and(|(_, is_doubtful)| is_doubtful));
         let long_texts = &mut self.long_texts;
-        let [lf, epc] = [TagKind::Lf, TagKind::Epc].map(|kind| Packed::new(row.worn(kind).map(Tag::key), long_texts));
+        let [lf, epc] =
+            [TagKind::Lf, TagKind::Epc].map(|kind| PackedText::new(row.worn(kind).map(Tag::key), long_texts));
         marks.set_if(Marks::NO_LF, !lf.is_present());
         marks.set_if(Marks::NO_EPC, !epc.is_present());
         marks.set_if(Marks::NO_IDENTITY, !lf.is_identity());
@@ -98,7 +99,7 @@ impl Catalog {
             gains: gain.map_or(NO_GAIN, |(gain, _)| gain),
             lf,
             epc,
-            visual: Packed::new(traits.visual_id.as_deref(), &mut self.long_texts),
+            visual: PackedText::new(traits.visual_id.as_deref(), &mut self.long_texts),
             ..Entry::default()
         })
     }
@@ -233,7 +234,8 @@ fn has_odd_weight(weighings: &[Weighing]) -> bool {
     weighings.windows(2).any(|pair| {
         let [one, other] = pair else { return false };
         let days = other.at.at_us.saturating_sub(one.at.at_us) / SECOND_US / DAY_S;
-        let allowed = i64::from(one.weight_g / ODD_DIVISOR) + days.saturating_mul(ODD_G_PER_DAY).min(i64::from(u32::MAX));
+        let allowed =
+            i64::from(one.weight_g / ODD_DIVISOR) + days.saturating_mul(ODD_G_PER_DAY).min(i64::from(u32::MAX));
         i64::from(one.weight_g.abs_diff(other.weight_g)) > allowed
     })
 }

@@ -15,7 +15,7 @@
 use super::Catalog;
 use super::columns::{Entry, Marks, NO_GAIN, NO_TIME, NO_WEIGHT};
 use super::labels::Labels;
-use super::packed::{Packed, TAIL_SIGNS};
+use super::packed::{PackedText, TAIL_SIGNS};
 use std::ops::{Deref, Range, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -163,7 +163,7 @@ impl Catalog {
     pub(super) fn key(&self, place: usize, index: Index) -> Option<u128> {
         let columns = &self.columns;
         let time = |at_us: i64| Some(at_us).filter(|at_us| *at_us != NO_TIME).map(unsigned);
-        let tail = |tag: Packed| tag.tail_key(&self.long_texts);
+        let tail = |tag: PackedText| tag.tail_key(&self.long_texts);
         match index {
             Index::Visual => columns.visual[place].sort_key(&self.long_texts),
             Index::Eid => match columns.lf[place].number() {

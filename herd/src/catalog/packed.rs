@@ -18,12 +18,12 @@ pub(super) const IDENTITY_DIGITS: usize = 15;
 
 /// A text in 13 bytes. Equal texts of one catalog are packed equally.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Packed {
+pub(super) struct PackedText {
     form: Form,
     bytes: [u8; BYTES],
 }
 
-/// Meaning of the bytes of a [`Packed`].
+/// Meaning of the bytes of a [`PackedText`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 enum Form {
@@ -40,7 +40,7 @@ enum Form {
     Long,
 }
 
-impl Packed {
+impl PackedText {
     /// Packs a text. One that does not fit is added to `long_texts`.
     pub(super) fn new(text: Option<&str>, long_texts: &mut Labels) -> Self {
         let Some(text) = text else { return Self::default() };
@@ -208,25 +208,26 @@ impl Tail {
     }
 }
 
-fn identity(text: &str) -> Option<Packed> {
+fn identity(text: &str) -> Option<PackedText> {
     let is_identity = text.len() == IDENTITY_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
     let number: u64 = text.parse().ok().filter(|_| is_identity)?;
     let mut bytes = [0; BYTES];
     bytes[..8].copy_from_slice(&number.to_le_bytes());
-    Some(Packed { form: Form::Identity, bytes })
+    Some(PackedText { form: Form::Identity, bytes })
 }
 
-fn hexadecimal(text: &str) -> Option<Packed> {
+fn hexadecimal(text: &str) -> Option<PackedText> {
     let is_upper = text.len() == 2 * BYTES && !text.bytes().any(|byte| byte.is_ascii_lowercase());
     let mut bytes = [0; BYTES];
-    (is_upper && hex::decode_to_slice(text, &mut bytes).is_ok()).then_some(Packed { form: Form::Hexadecimal, bytes })
+    (is_upper && hex::decode_to_slice(text, &mut bytes).is_ok())
+        .then_some(PackedText { form: Form::Hexadecimal, bytes })
 }
 
-fn short(text: &str) -> Option<Packed> {
+fn short(text: &str) -> Option<PackedText> {
     let fits = !text.is_empty() && text.len() <= BYTES && !text.bytes().any(|byte| byte == 0);
     let mut bytes = [0; BYTES];
     fits.then(|| bytes[..text.len()].copy_from_slice(text.as_bytes()))?;
-    Some(Packed { form: Form::Short, bytes })
+    Some(PackedText { form: Form::Short, bytes })
 }
 
 /// A past or unconfirmed tag of an animal.
@@ -234,7 +235,7 @@ fn short(text: &str) -> Option<Packed> {
 pub(super) struct OtherTag {
     pub(super) kind: TagKind,
     pub(super) state: TagState,
-    pub(super) tag: Packed,
+    pub(super) tag: PackedText,
 }
 
 impl OtherTag {
@@ -244,7 +245,7 @@ impl OtherTag {
         let pack = |held: &HeldTag| Self {
             kind: held.kind,
             state: held.state,
-            tag: Packed::new(Some(held.tag.key()), long_texts),
+            tag: PackedText::new(Some(held.tag.key()), long_texts),
         };
         others.map(pack).collect()
     }
@@ -272,9 +273,9 @@ mod tests {
             ("", true),
             ("Y\u{0}17", true),
         ] {
-            let packed = Packed::new(Some(text), &mut long_texts);
+            let packed = PackedText::new(Some(text), &mut long_texts);
             assert_eq!(packed.text(&long_texts).as_deref(), Some(text));
-            assert_eq!(Packed::known(text, &long_texts), Some(packed));
+            assert_eq!(PackedText::known(text, &long_texts), Some(packed));
             assert_eq!(packed.form == Form::Long, is_long, "{text:?}");
         }
     }

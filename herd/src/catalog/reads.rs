@@ -57,7 +57,7 @@ pub struct ReadQuarter<'a> {
 
 /// Effect of later changes on a payload.
 #[derive(Clone, Copy, Debug, Default)]
-struct Amended {
+struct LaterEffects {
     is_accepted: bool,
     is_void: bool,
 }
@@ -68,7 +68,7 @@ pub(super) struct Reads {
     /// By number of the quarter and channel.
     quarters: BTreeMap<(i64, u32), ReadCounts>,
     channels: Labels,
-    amended: BTreeMap<u64, Amended>,
+    amended: BTreeMap<u64, LaterEffects>,
 }
 
 impl Reads {
@@ -94,7 +94,8 @@ impl Reads {
 
     /// Counts a payload that a later change made an event.
     pub(super) fn accept(&mut self, snapshot: &Snapshot, late: &LateEvent) -> Result<(), CatalogError> {
-        let before = self.amended.insert(late.of.0, Amended { is_accepted: true, is_void: false }).unwrap_or_default();
+        let before =
+            self.amended.insert(late.of.0, LaterEffects { is_accepted: true, is_void: false }).unwrap_or_default();
         let Some(counts) = self.counts_of(snapshot, late.of)? else { return Ok(()) };
         let (counts, received) = counts;
         counts.voided -= u32::from(before.is_void).min(counts.voided);

@@ -10,7 +10,7 @@
 
 use super::index::Index;
 use super::labels::natural_key;
-use super::packed::{Packed, Tail};
+use super::packed::{PackedText, Tail};
 use super::{Catalog, CatalogAnimal, HeadFigures, LotFigures};
 use crate::change::{TagKind, TagState};
 use crate::fold::Rows;
@@ -140,7 +140,7 @@ impl Catalog {
     fn find_tags(&self, text: &str, found: &mut Hits) {
         for kind in [TagKind::Lf, TagKind::Epc] {
             let Ok(Some(tag)) = Tag::read(kind, text) else { continue };
-            let Some(wanted) = Packed::known(tag.key(), &self.long_texts) else { continue };
+            let Some(wanted) = PackedText::known(tag.key(), &self.long_texts) else { continue };
             self.add_tags(kind, tag.key(), true, &|tag| tag == wanted, found);
         }
     }
@@ -157,8 +157,15 @@ impl Catalog {
     }
 
     /// Adds the animals with a tag of a kind that ends with these signs and passes, worn or not.
-    fn add_tags(&self, kind: TagKind, signs: &str, is_whole: bool, passes: &dyn Fn(Packed) -> bool, found: &mut Hits) {
-        let mut add = |place: usize, state: TagState, tag: Packed| {
+    fn add_tags(
+        &self,
+        kind: TagKind,
+        signs: &str,
+        is_whole: bool,
+        passes: &dyn Fn(PackedText) -> bool,
+        found: &mut Hits,
+    ) {
+        let mut add = |place: usize, state: TagState, tag: PackedText| {
             let matches = found.entry(place).or_default();
             let tag = tag.text(&self.long_texts).unwrap_or_default();
             matches.push(Match::Tag { kind, state, tag, is_whole });

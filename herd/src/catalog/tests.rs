@@ -1,7 +1,7 @@
 //! The memory that a catalog says it takes. An office drops the catalogs that it can do without by it.
 
 use super::facts::{FactKind, NO_FACT, NewFact};
-use super::packed::Packed;
+use super::packed::PackedText;
 use super::*;
 use crate::change::{Change, Outcome, Received, RejectedPayload, TagKind, TagState};
 use crate::clock::WallTime;
@@ -26,7 +26,7 @@ fn assert_whole(grown: usize, entry: usize, of: &str) {
 /// Catches a map that grows without being counted, or that is counted as something else.
 #[test]
 fn entries_of_maps_are_counted_to_the_byte() {
-    let tag = OtherTag { kind: TagKind::Lf, state: TagState::Past, tag: Packed::default() };
+    let tag = OtherTag { kind: TagKind::Lf, state: TagState::Past, tag: PackedText::default() };
     let label = BatchLabel { number: 1, is_barn: true };
     let map = |entries: usize| entries * MAP_ENTRY_BYTES;
     let grown = |grow: &dyn Fn(&mut Catalog)| {

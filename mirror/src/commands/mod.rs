@@ -5,7 +5,7 @@ use crate::give_back::{GiveBackCursor, GiveBackError, GiveBackProgress, HeldCopi
 use crate::link::Trust;
 use crate::people::{People, command as user_command};
 use crate::sites::{
-    AddOptions, PairingOutcome, PairingReceipt, PreparedError, Removed, Site, SiteCommandError, SiteFiles,
+    AddOptions, PairingOutcome, PairingReceipt, PreparedError, Removal, Site, SiteCommandError, SiteFiles,
     SiteFilesError, Sites, SitesError,
 };
 use herd::change::Acceptance;
@@ -69,8 +69,8 @@ impl Commands {
                 Ok(OfficeResponse::Prepared)
             }
             OfficeRequest::Remove { site } => Ok(match self.sites.remove(site).await? {
-                Removed::Prepared => OfficeResponse::Canceled,
-                Removed::Site(moved_to) => OfficeResponse::Removed { moved_to },
+                Removal::Prepared => OfficeResponse::Canceled,
+                Removal::Site(moved_to) => OfficeResponse::Removed { moved_to },
             }),
             OfficeRequest::Resync { site } => {
                 Ok(OfficeResponse::CopyStarted { copy: self.sites.resync(site).await?.to_string() })

@@ -22,7 +22,7 @@ const PULL_IDLE_MS: u64 = 30_000;
 const MAX_PAGES_IN_FLIGHT: usize = 2;
 
 /// The answer to a pull by a source that has agreed with the position.
-enum Pulled {
+enum PullReply {
     Whole(Page),
     /// A page that was cut, its whole changes, and the cause. Nothing proves the changes yet.
     Cut(ChangeRun, LinkError),
@@ -54,8 +54,8 @@ impl<L: Link + 'static> Session<L> {
                 pending.push_back(self.store.begin_apply(proved).await?);
             }
             let page = match answer {
-                Pulled::Whole(page) => page,
-                Pulled::Cut(run, why) => {
+                PullReply::Whole(page) => page,
+                PullReply::Cut(run, why) => {
                     self.unproved = Some(run).filter(|run| !run.changes.is_empty());
                     self.finish(&mut pending, 0).await?;
                     return Err(why.into());
@@ -96,7 +96,7 @@ impl<L: Link + 'static> Session<L> {
         }
     }
 
-    async fn pull(&mut self, from: Position, fresh: bool) -> Result<Pulled, Interruption> {
+    async fn pull(&mut self, from: Position, fresh: bool) -> Result<PullReply, Interruption> {
         // An empty copy sends the identity of its history too, so that a barn with another history refuses instead of
         // filling this copy.
         let query = ChangesQuery { position: Some(from), limit: self.page_size.changes(), wait_s: 0 };
@@ -112,7 +112,7 @@ impl<L: Link + 'static> Session<L> {
             self.page_size.halve();
             let run = if answer.status == 200 { read_cut_page(&answer.body)? } else { None };
             let run = run.filter(|run| run.after == from).ok_or(why.clone())?;
-            return Ok(Pulled::Cut(run, why));
+            return Ok(PullReply::Cut(run, why));
         }
         if answer.status != 200 {
             return Err(self.refused(&answer));
@@ -121,7 +121,7 @@ impl<L: Link + 'static> Session<L> {
         check(&page, from)?;
         self.page_size.note_arrival(asked_at.elapsed());
         self.note_report(page.end.barn);
-        Ok(Pulled::Whole(page))
+        Ok(PullReply::Whole(page))
     }
 }
 

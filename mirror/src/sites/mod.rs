@@ -31,5 +31,5 @@ pub use prepared::{
     MAX_PREPARED, OfficeIdentity, PREPARED_LIFETIME_DAYS, PreparedError, PreparedSite, PreparedSites, PreparedSummary,
 };
 pub use register::{AddOptions, MAX_SITES, PairingOutcome, PairingReceipt, Register, Site, SitesError};
-pub use running_sites::{FollowerError, Removed, Sites};
+pub use running_sites::{FollowerError, Removal, Sites};
 pub use status::{BarnDuplicates, Divergent, SiteStatus, SiteSummary};

@@ -30,7 +30,7 @@ use tokio::time::timeout;
 const RADIOS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A barn that records.
-pub(super) struct Started {
+pub(super) struct RecordingBarn {
     pub(super) recording: Recording,
     pub(super) recorder: Recorder,
     pub(super) health: Health,
@@ -48,7 +48,7 @@ pub(super) async fn start(
     backups: &BackupStates,
     shutdown: Shutdown,
     on_progress: impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Send + Sync + 'static,
-) -> Result<Started, RunError> {
+) -> Result<RecordingBarn, RunError> {
     let (recorder, waiting_writer) = Recorder::before_store();
     let mut recording = Recording { shutdown, recorder: recorder.clone(), writer: None, radios: JoinSet::new() };
     let radios = recording.start_radios(settings, clock, tap)?;
@@ -77,7 +77,7 @@ pub(super) async fn start(
     };
     let local = Some(files.local.clone()).filter(|local| local.damage().is_none());
     recording.writer = Some(waiting_writer.on_thread(store, RecorderSeams { disk, local })?);
-    Ok(Started { recording, recorder, health })
+    Ok(RecordingBarn { recording, recorder, health })
 }
 
 /// A task per radio, and the writer that they all feed.

@@ -37,7 +37,7 @@ use tracing::Instrument;
 
 /// Effect of a removal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Removed {
+pub enum Removal {
     /// A site, whose copies are now in this directory, if there were any.
     Site(Option<PathBuf>),
     /// A prepared barn that had not paired.
@@ -174,21 +174,21 @@ impl Sites {
     }
 
     /// Forgets a prepared barn; if there is none, stops following a site and moves its copies aside.
-    pub async fn remove(&self, name: String) -> Result<Removed, SiteCommandError> {
+    pub async fn remove(&self, name: String) -> Result<Removal, SiteCommandError> {
         let _one_at_a_time = self.changing.lock().await;
         let wanted = name.clone();
         if self.blocking(move |files| files.forget_prepared(&wanted)).await? {
             if let Ok(name) = name.parse() {
                 self.end_search(&name);
             }
-            return Ok(Removed::Prepared);
+            return Ok(Removal::Prepared);
         }
         let wanted = name.clone();
         let site = self.blocking(move |files| files.find(&wanted)).await?;
         self.end_site(&site.name).await?;
         self.catalogs.forget(site.name.as_str());
         let now_us = self.now_us();
-        self.blocking(move |files| files.remove(&name, now_us)).await.map(Removed::Site)
+        self.blocking(move |files| files.remove(&name, now_us)).await.map(Removal::Site)
     }
 
     /// Ends the task of a site. If it does not end in time, the site stays, so that the removal can be repeated.

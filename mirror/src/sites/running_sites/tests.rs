@@ -214,6 +214,6 @@ async fn a_busy_site_is_removed_only_once_its_task_has_ended() {
     assert_eq!(office.sites.names(), ["north"]);
     assert!(office.directory.path().join("sites/north/copy-2").is_dir(), "its thread still works here");
     office.release();
-    let Removed::Site(Some(moved)) = remove().await.unwrap().unwrap() else { panic!("no copies were moved") };
+    let Removal::Site(Some(moved)) = remove().await.unwrap().unwrap() else { panic!("no copies were moved") };
     assert!(moved.join("copy-2").is_dir() && office.sites.names().is_empty());
 }

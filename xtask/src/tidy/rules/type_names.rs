@@ -8,13 +8,13 @@ use crate::tree::Tree;
 ///
 /// A type may start with one (`HeldRow`) but not end in one (`EventTold`).
 const BANNED: &str = "\
-    About Accepted Acknowledged Added Admits Afterwards Anew Answering Anything Applied Applying Asked Bare Began \
-    Begun Broken Closed Come Coming Copied Counted Dealing Delivered Drained Due Ended Everything Expected Failed \
-    Found Given Gone Guarded Happening Heard Hears Held Interrupted Judged Kept Known Late Later Left Loaded Made \
-    May Merged Moved Moving Named Noticed Opened Own Placed Plugged Posted Promised Ran Refused Rejected Repeated \
-    Resolved Retold Running Said Seen Sent Shared Shown Spoken Staged Standing Taken Told Touched Tried \
-    Unaccounted Unread Unreadable Unsynced Used Verified Voided Waiting Watched What Which Who Whole Wired Written \
-    Yet";
+    About Accepted Acknowledged Added Admits Afterwards Amended Anew Answering Anything Applied Applying Asked Bare \
+    Began Begun Broken Closed Come Coming Copied Counted Dealing Delivered Drained Due Ended Everything Expected \
+    Failed Found Given Gone Guarded Happening Heard Hears Held Interrupted Judged Kept Known Late Later Left Loaded \
+    Made May Merged Moved Moving Named Noticed Opened Own Packed Placed Plugged Posted Promised Pulled Ran Refused \
+    Rejected Removed Repeated Resolved Restored Retold Running Said Seen Sent Shared Shown Spoken Staged Standing \
+    Started Taken Told Touched Tried Unaccounted Unread Unreadable Unsynced Used Verified Voided Waiting Watched \
+    What Which Who Whole Wired Written Yet";
 /// Change kinds. The wire, the API and the pages know them by these names.
 const OUTWARD: [&str; 6] = ["ClockStepped", "Corrected", "Epoch", "Received", "Reprocessed", "Suppressed"];
 
