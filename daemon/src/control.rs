@@ -101,7 +101,8 @@ pub struct RestoreReport {
     /// Position after the change that began the next epoch.
     pub head: Position,
     /// Last change that this machine had recorded in this history, if it was after the backup.
-    pub had: Option<Sequence>,
+    #[serde(rename = "had")]
+    pub last_recorded: Option<Sequence>,
     /// The pairing line, or why there is none yet.
     pub pairing: Result<String, String>,
 }

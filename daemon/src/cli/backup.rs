@@ -74,8 +74,9 @@ fn restore_and_pair(
     };
     let (restored, local) = restore(settings, backup, &SystemClock::default(), on_step).map_err(DirectError::failed)?;
     let RestoreOutcome { summary, head, remembered } = restored;
-    let had = remembered.map(|position| position.sequence).filter(|had| *had > summary.end.sequence);
-    Ok(RestoreReport { summary, head, had, pairing: pairing_line(settings, &local, head.store) })
+    let remembered = remembered.map(|position| position.sequence);
+    let last_recorded = remembered.filter(|last| *last > summary.end.sequence);
+    Ok(RestoreReport { summary, head, last_recorded, pairing: pairing_line(settings, &local, head.store) })
 }
 
 /// Returns a new pairing line, or why there is none. A certificate may exist only while the service runs.
@@ -86,14 +87,14 @@ fn pairing_line(settings: &Settings, local: &LocalFile, store: StoreId) -> Resul
 }
 
 fn print_restored(start: &BackupStart, report: &RestoreReport, out: &mut dyn Write) -> std::io::Result<()> {
-    let RestoreReport { summary, head, had, pairing } = report;
+    let RestoreReport { summary, head, last_recorded, pairing } = report;
     writeln!(out, "Restored {}", backup_text(start, summary))?;
     writeln!(out, "Epoch {} begins at change {}.", head.epoch, head.sequence)?;
     let end = summary.end.sequence;
-    match had {
-        Some(had) => writeln!(
+    match last_recorded {
+        Some(last) => writeln!(
             out,
-            "This machine had recorded at least up to change {had}: changes {} to {had} are not in the backup. They are \
+            "This machine had recorded at least up to change {last}: changes {} to {last} are not in the backup. They are \
              lost unless an office holds them.",
             end.next()
         )?,
@@ -131,9 +132,9 @@ mod tests {
         let start = BackupStart { site: "north".to_owned(), made, end, epochs: Vec::new() };
         let head = Position { epoch: Epoch(2), sequence: Sequence(13), ..end };
         let summary = BackupSummary { end, payloads: 11, bytes: 7_000 };
-        let printed = |had, pairing| {
+        let printed = |last_recorded, pairing| {
             let mut out = Vec::new();
-            print_restored(&start, &RestoreReport { summary, head, had, pairing }, &mut out).unwrap();
+            print_restored(&start, &RestoreReport { summary, head, last_recorded, pairing }, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
         let text = printed(Some(Sequence(20)), Ok("hxp_line".to_owned()));

@@ -125,7 +125,7 @@ impl StatusContent {
 
     /// Returns a divergence in a sentence.
     fn divergence(&self) -> String {
-        self.site.diverged.map(|both| sentence(&both.how.to_string())).unwrap_or_default()
+        self.site.diverged.map(|both| sentence(&both.divergence.to_string())).unwrap_or_default()
     }
 
     /// Yields each gap with the reads before and after it.
@@ -151,7 +151,7 @@ impl StatusContent {
 
     /// Returns the number of changes that only the shown copy has, if the barn holds a part of it.
     fn beyond_barn(&self) -> Option<u64> {
-        let both = self.site.diverged.filter(|both| both.how == Divergence::Shorter)?;
+        let both = self.site.diverged.filter(|both| both.divergence == Divergence::Shorter)?;
         both.own?.sequence.0.checked_sub(both.theirs?.sequence.0)
     }
 

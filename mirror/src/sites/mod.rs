@@ -32,4 +32,4 @@ pub use prepared::{
 };
 pub use register::{AddOptions, MAX_SITES, PairingOutcome, PairingReceipt, Register, Site, SitesError};
 pub use running_sites::{FollowerError, Removal, Sites};
-pub use status::{BarnDuplicates, Divergent, SiteStatus, SiteSummary};
+pub use status::{BarnDuplicates, DivergedHistories, SiteStatus, SiteSummary};

@@ -65,7 +65,7 @@ pub struct SiteStatus {
     /// made, and while it is followed again.
     pub is_refused: bool,
     /// Both histories, if replication has stopped because they differ.
-    pub diverged: Option<Divergent>,
+    pub diverged: Option<DivergedHistories>,
     /// Changes that only kept copies of this office hold, as far as they could be compared; `None` if that is unknown.
     pub only_here: Option<u64>,
     /// Why the tables do not follow the log, and what to do about it.
@@ -78,9 +78,9 @@ pub struct SiteStatus {
 
 /// A barn whose history differs from that of its copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Divergent {
+pub struct DivergedHistories {
     /// Difference between the two.
-    pub how: Divergence,
+    pub divergence: Divergence,
     /// Head of the copy.
     pub own: Option<Position>,
     /// Head of the barn, if it has told.
@@ -184,8 +184,8 @@ impl SiteStatus {
             opening: state.opening(),
             only_here: state.only_here,
             is_refused: follow.is_refused,
-            diverged: follow.diverged.filter(|_| state.stopped_because.is_some()).map(|how| Divergent {
-                how,
+            diverged: follow.diverged.filter(|_| state.stopped_because.is_some()).map(|divergence| DivergedHistories {
+                divergence,
                 own: own_position,
                 theirs: follow.refused_by,
             }),
@@ -419,7 +419,10 @@ mod tests {
         site.change(|state| state.stopped_because = Some("another history".into()));
         let stopped = SiteStatus::new(&site, Duration::from_secs(10));
         let theirs = site.follow_status().refused_by;
-        assert_eq!(stopped.diverged, Some(Divergent { how: Divergence::Forked, own: Some(head.position), theirs }));
+        assert_eq!(
+            stopped.diverged,
+            Some(DivergedHistories { divergence: Divergence::Forked, own: Some(head.position), theirs })
+        );
         assert_eq!(
             SiteSummary::new(&site, Duration::from_secs(10)).stopped_because.as_deref(),
             Some("another history")

@@ -3,7 +3,7 @@
 use super::{BROWSER, TestOffice, at, conventions, get, html_of, now_us, office_from, pages_of};
 use crate::pages::live::StillAllowed;
 use crate::pages::streams::MAX_STREAMS_OF_USER;
-use crate::sites::{Arrival, Arrivals, Divergent};
+use crate::sites::{Arrival, Arrivals, DivergedHistories};
 use axum::body::{Body, BodyDataStream};
 use axum::http::{Request, StatusCode, header};
 use axum::{Extension, Router};
@@ -57,7 +57,7 @@ async fn the_line_names_the_reader_and_leads_to_its_reads() {
 async fn a_divergence_shows_both_sides_and_the_choice() {
     let own = TestOffice::new(&["barn"]).store.lock().unwrap().head().position;
     let theirs = herd::position::Position { sequence: Sequence(9), ..own };
-    let both = Divergent { how: Divergence::Shorter, own: Some(own), theirs: Some(theirs) };
+    let both = DivergedHistories { divergence: Divergence::Shorter, own: Some(own), theirs: Some(theirs) };
     let office = office_from(TestOffice { diverged: Some(both), ..TestOffice::new(&["barn"]) });
     let page = html_of(&office, "/status").await;
     for text in [">14</td>", ">9</td>", "5 changes are in this office’s copy only", "herdlinx-mirror resync barn"] {

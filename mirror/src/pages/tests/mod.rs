@@ -24,7 +24,7 @@ mod users;
 use super::{Browsers, Conventions, login_routes, router};
 use crate::people::People;
 use crate::sites::{
-    Arrivals, BarnDuplicates, Catalogs, Divergent, LinkState, Office, PreparedSummary, SiteDetails, SiteStatus,
+    Arrivals, BarnDuplicates, Catalogs, DivergedHistories, LinkState, Office, PreparedSummary, SiteDetails, SiteStatus,
 };
 use crate::zone::Zone;
 use axum::Router;
@@ -121,7 +121,7 @@ struct TestOffice {
     findings: Vec<HealthFinding>,
     /// Arrivals of the latest changes.
     arrivals: Arrivals,
-    diverged: Option<Divergent>,
+    diverged: Option<DivergedHistories>,
     /// Changes that only kept copies hold.
     only_here: Option<u64>,
     /// Ends the sites.
@@ -201,7 +201,7 @@ impl Office for TestOffice {
             barn_heard_at_us: Some(now_us() - 3_000_000),
             duplicates: Some(BarnDuplicates { count: 1_234, age_ms: Some(3_000) }),
             arrivals: self.arrivals.clone(),
-            stopped_because: self.diverged.map(|both| both.how.to_string()),
+            stopped_because: self.diverged.map(|both| both.divergence.to_string()),
             is_refused: self.diverged.is_some(),
             diverged: self.diverged,
             only_here: self.only_here,

@@ -4,7 +4,7 @@ use super::{BROWSER, MAX_PAGE_BYTES, TestOffice, TestResponse, clock, convention
 use crate::control::{OfficeRequest, OfficeResponse, PairedResponse};
 use crate::pages::{Browsers, owner_routes};
 use crate::people::{People, Role};
-use crate::sites::Divergent;
+use crate::sites::DivergedHistories;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use axum::{Extension, Router};
@@ -173,7 +173,7 @@ async fn an_owner_pairs_by_pasting_and_gets_to_the_page_of_the_site() {
 #[tokio::test]
 async fn an_owner_chooses_between_two_histories() {
     let how = Divergence::Shorter;
-    let diverged = Some(Divergent { how, own: None, theirs: None });
+    let diverged = Some(DivergedHistories { divergence, own: None, theirs: None });
     let office = Office::of(TestOffice { diverged, only_here: Some(3), ..TestOffice::new(&["barn"]) });
     let (owner, viewer) = (office.add("Ana", Role::Owner).await, office.add("Vera", Role::Viewer).await);
     let page = office.page("/status", &owner).await;

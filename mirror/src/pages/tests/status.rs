@@ -1,7 +1,7 @@
 //! The page of a site and the alarm on Today: what they say of a link that is not as it should be.
 
 use super::{BROWSER, TestOffice, get, html_of, office_from};
-use crate::sites::{Divergent, LinkState, SiteStatus};
+use crate::sites::{DivergedHistories, LinkState, SiteStatus};
 use axum::Router;
 use herd::fold::FOLD_VERSION;
 use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
@@ -47,7 +47,7 @@ async fn the_page_of_a_site_tells_what_is_known_of_it() {
         (
             |status| {
                 let (own, theirs) = (Some(position(9)), Some(position(7)));
-                status.diverged = Some(Divergent { how: Divergence::Shorter, own, theirs });
+                status.diverged = Some(DivergedHistories { divergence: Divergence::Shorter, own, theirs });
             },
             "2 changes are in this office’s copy only.",
         ),
@@ -61,7 +61,7 @@ async fn the_page_of_a_site_tells_what_is_known_of_it() {
     }
     let forked = office(|status| {
         let (own, theirs) = (Some(position(9)), Some(position(7)));
-        status.diverged = Some(Divergent { how: Divergence::Forked, own, theirs });
+        status.diverged = Some(DivergedHistories { divergence: Divergence::Forked, own, theirs });
     });
     assert!(!html_of(&forked, "/status").await.contains("copy only."), "the barn holds no part of it");
     let contact = html_of(&office(|_| {}), "/status").await;
