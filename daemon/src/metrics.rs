@@ -95,17 +95,17 @@ impl Collector for BarnMetrics {
         let status = self.health.recorder.borrow().clone();
         families.gauge(BOOT, status.boot)?;
         encode_stores(&mut families, &[(NO_LABELS, self.health.reader.clone())])?;
-        self.recorder(&mut families, &status)?;
-        radios(&mut families, &self.health)?;
+        self.encode_recorder(&mut families, &status)?;
+        encode_radios(&mut families, &self.health)?;
         let backup: Vec<_> = self.health.backup.report().map(|report| (NO_LABELS, report)).into_iter().collect();
         encode_backups(&mut families, &backup)?;
         encode_deliveries(&mut families, &[(NO_LABELS, self.sync_stats.counts())])?;
-        self.disk(&mut families)
+        self.encode_disk(&mut families)
     }
 }
 
 impl BarnMetrics {
-    fn recorder(&self, families: &mut Families<'_>, status: &RecorderStatus) -> fmt::Result {
+    fn encode_recorder(&self, families: &mut Families<'_>, status: &RecorderStatus) -> fmt::Result {
         let totals = status.totals;
         let times = self.recorder.commit_times();
         families.counter(COMMITS, totals.groups)?;
@@ -128,7 +128,7 @@ impl BarnMetrics {
         families.counters(DUPLICATES, duplicates)
     }
 
-    fn disk(&self, families: &mut Families<'_>) -> fmt::Result {
+    fn encode_disk(&self, families: &mut Families<'_>) -> fmt::Result {
         // Without an answer of the file system there is no value; health reports it.
         let space = self.health.disk.space().ok();
         families.gauges(DISK_FREE, space.iter().map(|space| (NO_LABELS, space.free_bytes)))?;
@@ -138,7 +138,7 @@ impl BarnMetrics {
 
 type RadioCounter = fn(&RadioCounters) -> u64;
 
-fn radios(families: &mut Families<'_>, health: &Health) -> fmt::Result {
+fn encode_radios(families: &mut Families<'_>, health: &Health) -> fmt::Result {
     let radios = &health.radios;
     let read: Vec<_> = radios.iter().map(|radio| ([("radio", radio.name.as_str())], radio.counters.read())).collect();
     let counts: [(Family, RadioCounter); 8] = [

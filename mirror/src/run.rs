@@ -186,7 +186,7 @@ async fn report(sites: Arc<Sites>, shutdown: Shutdown) {
     let status = || sites.status_line();
     let silent = |within| {
         let sites = sites.clone();
-        async move { sites.silent(within).await }
+        async move { sites.find_silent_writers(within).await }
     };
     report_until_shutdown(Supervisor::from_env(), Watchdog::from_env(), status, silent, shutdown).await;
 }

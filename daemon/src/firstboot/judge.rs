@@ -80,7 +80,7 @@ impl Judgment {
                 self.file = FileState::Empty;
                 return;
             }
-            let values = self.values(&mut reading, machine);
+            let values = self.check_values(&mut reading, machine);
             if !reading.mistakes.is_empty() {
                 self.file = FileState::Refused(reading.mistakes);
                 return;
@@ -96,7 +96,7 @@ impl Judgment {
     }
 
     /// Returns the values of the file with the secrets that are kept, and adds the mistakes that only this machine sees.
-    fn values(&self, reading: &mut CardReading, machine: &Machine) -> Values {
+    fn check_values(&self, reading: &mut CardReading, machine: &Machine) -> Values {
         let before = &self.next.file.values;
         let CardFile { site, time_zone, time_server, log_server, wifi, ssh_keys, radio, backup, api_key, pairing_code } =
             reading.file.clone();

@@ -72,7 +72,7 @@ async fn give_back(
     let author = acceptance.author.clone();
     let recorder = &barn.corrections.recorder;
     if order.in_place {
-        let row = mended(barn.corrections.within_timeout(recorder.mend(run)).await?)?;
+        let row = mended_row(barn.corrections.within_timeout(recorder.mend(run)).await?)?;
         tracing::info!(key = caller.name(), author, first = row.first.0, last = row.last.0, "a damaged row came back");
         return Ok(Json(GiveBackReply::mended(row)));
     }
@@ -88,7 +88,7 @@ async fn give_back(
 }
 
 /// Returns the row that was mended, or the refusal.
-fn mended(receipt: MendReceipt) -> Result<DamagedRow, ApiError> {
+fn mended_row(receipt: MendReceipt) -> Result<DamagedRow, ApiError> {
     let error = match receipt {
         MendReceipt::Mended { row } => return Ok(row),
         MendReceipt::Refused(error) => error,

@@ -76,7 +76,7 @@ async fn begin_epoch(
         EpochReceipt::Began { head } => head,
         EpochReceipt::Refused(why) => return Err(refusal(&why)),
     };
-    note(caller.name(), &shown, &head);
+    log_lost_end(caller.name(), &shown, &head);
     Ok(Json(LostEndReply { success: true, head }))
 }
 
@@ -87,7 +87,7 @@ fn acceptance(follower: &str, shown: &LostEnd) -> Result<Acceptance, ApiError> {
     Acceptance::checked(follower, &reason).map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
-fn note(follower: &str, shown: &LostEnd, head: &Position) {
+fn log_lost_end(follower: &str, shown: &LostEnd, head: &Position) {
     tracing::warn!(
         key = follower,
         copy = %shown.copy,

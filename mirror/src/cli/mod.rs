@@ -200,7 +200,7 @@ enum Command {
 }
 
 /// Returns the definition of the command line, for manual pages and completions.
-pub fn described() -> clap::Command {
+pub fn command_line() -> clap::Command {
     Cli::command()
 }
 

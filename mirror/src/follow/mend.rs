@@ -14,7 +14,7 @@
 //! - **The live connection goes on meanwhile.** Waiting for a row on a slow link would make the source take this office for
 //!   silent.
 
-use super::row_fetch::{FetchedRow, RowFetch, fetched};
+use super::row_fetch::{FetchedRow, RowFetch, next_fetched_row};
 use super::session::{Interruption, Session};
 use herd::position::Sequence;
 use herd::store::{ChangeRun, DamagedRow, MendReceipt};
@@ -32,7 +32,7 @@ impl<L: Link + 'static> Session<L> {
         if fetch.is_none() {
             return Ok(());
         }
-        let fetched = fetched(&mut fetch).await;
+        let fetched = next_fetched_row(&mut fetch).await;
         self.mend_row(fetched).await
     }
 

@@ -115,7 +115,7 @@ impl<L: Link + 'static> Session<L> {
             return Ok(PullReply::Cut(run, why));
         }
         if answer.status != 200 {
-            return Err(self.refused(&answer));
+            return Err(self.interruption_of(&answer));
         }
         let page: Page = from_blob(&answer.body)?;
         check(&page, from)?;

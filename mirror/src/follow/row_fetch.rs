@@ -64,7 +64,7 @@ impl RowFetch {
 pub(super) type FetchedRow = (DamagedRow, Result<LinkResponse, LinkError>);
 
 /// Waits for the row that is being fetched; without one, forever. Cancel-safe.
-pub(super) async fn fetched(fetch: &mut Option<RowFetch>) -> FetchedRow {
+pub(super) async fn next_fetched_row(fetch: &mut Option<RowFetch>) -> FetchedRow {
     let Some(RowFetch { row, answer }) = fetch else { return std::future::pending().await };
     let fetched = (*row, answer.await);
     *fetch = None;

@@ -4,7 +4,7 @@ use super::arrivals::Arrival;
 use super::contact::Contact;
 use super::page_size::PageSize;
 use super::room::NoRoomError;
-use super::row_fetch::{MendAttempts, RowFetch, fetched};
+use super::row_fetch::{MendAttempts, RowFetch, next_fetched_row};
 use super::status::{BarnReport, FollowStatus, HealthReport, LinkState};
 use super::writer::{PendingApply, StoreHandle, WriterEndedError};
 use super::{FollowEnd, FollowSettings};
@@ -155,7 +155,7 @@ impl<L: Link + 'static> Session<L> {
     }
 
     /// Returns what a refusal by the source means: a divergence, or an error to retry.
-    pub(super) fn refused(&self, answer: &LinkResponse) -> Interruption {
+    pub(super) fn interruption_of(&self, answer: &LinkResponse) -> Interruption {
         let Refusal { held, message } = Refusal::of(&answer.body);
         match held.filter(|_| answer.status == 409).map(|held| self.diverge(&held)) {
             Some(Ok(divergence)) => Interruption::Diverged(divergence),
@@ -179,7 +179,7 @@ impl<L: Link + 'static> Session<L> {
         let path = format!("{LIVE_PATH}?{}", position_text(&from));
         let channel = match self.link.open_live(&path, OPEN_TIMEOUT_MS).await? {
             LiveResponse::Open(channel) => channel,
-            LiveResponse::Refused(answer) => return Err(self.refused(&answer)),
+            LiveResponse::Refused(answer) => return Err(self.interruption_of(&answer)),
         };
         self.status.send_modify(|status| {
             status.link = LinkState::Live;
@@ -193,7 +193,7 @@ impl<L: Link + 'static> Session<L> {
         loop {
             tokio::select! {
                 biased;
-                (end, is_latest, outcome) = oldest(&mut live.pending), if !live.pending.is_empty() => {
+                (end, is_latest, outcome) = next_outcome(&mut live.pending), if !live.pending.is_empty() => {
                     self.note_apply(outcome, is_latest)?;
                     live.channel.send(to_blob(&Acknowledgment { durable: end }).into()).await?;
                 }
@@ -201,7 +201,7 @@ impl<L: Link + 'static> Session<L> {
                     Some(blob) => self.receive(&mut live, &blob).await?,
                     None => return Ok(()),
                 },
-                row = fetched(&mut live.fetch), if live.fetch.is_some() => self.mend_row(row).await?,
+                row = next_fetched_row(&mut live.fetch), if live.fetch.is_some() => self.mend_row(row).await?,
                 _ = heartbeat.tick() => self.send_heartbeat(&mut live).await?,
             }
         }
@@ -406,7 +406,7 @@ fn failing_parts(health: &BarnHealth) -> Vec<String> {
 }
 
 /// Waits for the oldest pending page, and removes it. Cancel-safe: a page stays in the queue until its result is there.
-async fn oldest(pending: &mut VecDeque<PendingPage>) -> (Position, bool, Result<ApplyReceipt, PageError>) {
+async fn next_outcome(pending: &mut VecDeque<PendingPage>) -> (Position, bool, Result<ApplyReceipt, PageError>) {
     let Some(PendingPage { end, is_latest, apply }) = pending.front_mut() else { return std::future::pending().await };
     let (end, is_latest, outcome) = (*end, *is_latest, outcome_of(apply).await);
     pending.pop_front();

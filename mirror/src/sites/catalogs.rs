@@ -140,7 +140,7 @@ impl Catalogs {
         }
         let made = match catalog.take() {
             Some(mut catalog) => catalog.follow(&snapshot).map(|()| (catalog, snapshot)),
-            None => built(reader),
+            None => build_inline(reader),
         };
         let (catalog, snapshot) = made?;
         let found = look(&catalog, &snapshot);
@@ -266,7 +266,7 @@ impl Slot {
 }
 
 /// Builds the catalog of a short log, and returns it with a snapshot of the same tables.
-fn built(reader: &Reader) -> Result<(Box<Catalog>, Snapshot), CatalogError> {
+fn build_inline(reader: &Reader) -> Result<(Box<Catalog>, Snapshot), CatalogError> {
     let mut catalog = Box::new(Catalog::build(reader, &mut |_| ControlFlow::Continue(()))?);
     let snapshot = reader.snapshot()?;
     catalog.follow(&snapshot)?;

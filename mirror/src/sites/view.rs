@@ -127,7 +127,7 @@ impl SiteView {
     }
 
     /// Sets the gauge of the site's nightly backups.
-    pub(super) fn backed_up(self, backups: &BackupStates) -> Self {
+    pub(super) fn with_backups(self, backups: &BackupStates) -> Self {
         Self { backup: backups.of_site(self.name.as_str()), ..self }
     }
 

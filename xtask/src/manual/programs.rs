@@ -27,7 +27,7 @@ const NO_COLOR: (&str, &str) = ("NO_COLOR", "If set to any value, the log on a t
 pub(super) const PROGRAMS: [Program; 2] = [
     Program {
         name: "herdlinxd",
-        command: daemon::cli::described,
+        command: daemon::cli::command_line,
         environment: &[
             (
                 "HERDLINX_KEY",
@@ -59,7 +59,7 @@ pub(super) const PROGRAMS: [Program; 2] = [
     },
     Program {
         name: "herdlinx-mirror",
-        command: mirror::cli::described,
+        command: mirror::cli::command_line,
         environment: &[
             (
                 "HERDLINX_MIRROR_KEY",

@@ -172,7 +172,7 @@ async fn an_owner_pairs_by_pasting_and_gets_to_the_page_of_the_site() {
 /// Catches a choice that is made without a reason, and one that does something else than its button says.
 #[tokio::test]
 async fn an_owner_chooses_between_two_histories() {
-    let how = Divergence::Shorter;
+    let divergence = Divergence::Shorter;
     let diverged = Some(DivergedHistories { divergence, own: None, theirs: None });
     let office = Office::of(TestOffice { diverged, only_here: Some(3), ..TestOffice::new(&["barn"]) });
     let (owner, viewer) = (office.add("Ana", Role::Owner).await, office.add("Vera", Role::Viewer).await);

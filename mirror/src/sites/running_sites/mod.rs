@@ -330,7 +330,7 @@ impl Sites {
     }
 
     /// Probes the writers of all copies, and names those that do not respond in time.
-    pub async fn silent(&self, within: Duration) -> Vec<String> {
+    pub async fn find_silent_writers(&self, within: Duration) -> Vec<String> {
         let views: Vec<_> = {
             let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
             running.values().map(|site| site.view.clone()).collect()
@@ -358,7 +358,7 @@ impl Sites {
             })
             .await?;
         let (status, published) = watch::channel(FollowStatus::default());
-        let view = Arc::new(SiteView::new(site.name.clone(), published).backed_up(&self.backups));
+        let view = Arc::new(SiteView::new(site.name.clone(), published).with_backups(&self.backups));
         view.change(|state| state.has_complete = has_complete);
         let (commands, queue) = Commands::new(site.name.clone());
         let trigger = ShutdownTrigger::default();
