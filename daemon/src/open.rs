@@ -23,7 +23,7 @@ use herd::randomness::{Randomness as _, RandomnessError, SystemRandomness};
 use herd::store::{Directory, LOG_FILE, LocalError, LocalFile, OpenProgress, Store, StoreError, is_acceptable};
 use service::door::certificate::Identity;
 use service::door::keys::{KeyError, KeyRing};
-use service::door::pair::Source;
+use service::door::pair::PairingSource;
 use service::lifecycle::Exit;
 use service::process::{StateDir, StateDirError};
 use std::ops::ControlFlow;
@@ -161,9 +161,9 @@ impl BarnFiles {
 }
 
 /// Returns the facts for a pairing line. `store` is the identity of the history.
-pub(crate) fn pairing_source(settings: &Settings, identity: &Identity, store: StoreId) -> Source {
+pub(crate) fn pairing_source(settings: &Settings, identity: &Identity, store: StoreId) -> PairingSource {
     let (site, spki_sha256) = (settings.site.clone(), identity.spki_sha256());
-    Source { site, listen: settings.listen, path: String::new(), spki_sha256, store }
+    PairingSource { site, listen: settings.listen, path: String::new(), spki_sha256, store }
 }
 
 fn is_locked(error: &LocalError) -> bool {

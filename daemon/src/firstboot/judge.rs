@@ -6,7 +6,7 @@ use super::imager::{APPLIED_NOTE, ImagerMistake, read_imager};
 use super::machine::Machine;
 use super::outputs::daemon_settings;
 use super::radio::{check_radio, check_settings};
-use super::record::{Access, Password, Pending, Record, Source, Values, Wifi, digest};
+use super::record::{Access, JudgedFile, Password, Pending, Record, Values, Wifi, digest};
 use service::card::{CARD_FILE, CardError, CardFile, CardMistake, CardReading, CardSecret, CardText, CardWifi};
 use service::door::secret::Secret;
 
@@ -89,7 +89,7 @@ impl Judgment {
                 self.next.dead_code = None;
             }
             self.next.pending = pending(&reading.file).or(self.next.pending.take());
-            self.next.file = Source { digests: vec![digest(bytes), digest(&blanked)], values };
+            self.next.file = JudgedFile { digests: vec![digest(bytes), digest(&blanked)], values };
         }
         self.file = FileState::Applied;
         self.blanked_file = (!reading.secrets.is_empty()).then_some(blanked);
@@ -148,7 +148,7 @@ impl Judgment {
             let blanked = imager_digest(user_data.as_deref(), Some(APPLIED_NOTE.as_bytes()));
             // The Wi-Fi of a file that was replaced by the note stays.
             let wifi = values.wifi.clone().or(self.next.imager.values.wifi.take());
-            self.next.imager = Source { digests: vec![content, blanked], values: Values { wifi, ..values } };
+            self.next.imager = JudgedFile { digests: vec![content, blanked], values: Values { wifi, ..values } };
         }
         self.blanked_network = has_password.then_some(APPLIED_NOTE.as_bytes());
     }

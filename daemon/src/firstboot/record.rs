@@ -39,9 +39,9 @@ impl fmt::Debug for Password {
 #[serde(default)]
 pub(super) struct Record {
     /// Values of `herdlinx.toml`.
-    pub(super) file: Source,
+    pub(super) file: JudgedFile,
     /// Values of the files of Raspberry Pi Imager.
-    pub(super) imager: Source,
+    pub(super) imager: JudgedFile,
     /// Key and code that `local.redb` does not have yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pending: Option<Pending>,
@@ -53,7 +53,7 @@ pub(super) struct Record {
 /// Values of one source, and the digests of its content.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Source {
+pub(super) struct JudgedFile {
     /// BLAKE3 digests in hex: as applied, and with blanked secrets.
     pub(super) digests: Vec<String>,
     pub(super) values: Values,

@@ -9,7 +9,7 @@ use herd::store::{LocalError, LocalFile};
 use serde::{Deserialize, Serialize};
 use service::door::certificate::Identity;
 use service::door::keys::{KeyError, KeyRing, TakenName};
-use service::door::pair::{OFFICE_SCOPES, PairError, Source, addresses};
+use service::door::pair::{OFFICE_SCOPES, PairError, PairingSource, addresses};
 use service::door::secret::Secret;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -19,7 +19,7 @@ pub struct CodePairing {
     local: LocalFile,
     keys: Arc<KeyRing>,
     identity: Identity,
-    barn: Source,
+    barn: PairingSource,
     clock: Arc<dyn Clock>,
     row: RwLock<Option<CodeRow>>,
     wrong_proofs: Mutex<WrongProofCount>,
@@ -111,7 +111,7 @@ impl CodePairing {
         local: LocalFile,
         keys: Arc<KeyRing>,
         identity: Identity,
-        barn: Source,
+        barn: PairingSource,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LocalError> {
         let row = load(&local)?;
@@ -266,7 +266,7 @@ impl CodePairing {
     }
 
     fn facts(&self) -> Result<BarnFacts, PairError> {
-        let Source { site, store, listen, .. } = &self.barn;
+        let PairingSource { site, store, listen, .. } = &self.barn;
         Ok(BarnFacts { site: site.clone(), store: *store, addresses: addresses(*listen)? })
     }
 

@@ -18,7 +18,7 @@ use service::door::auth::require;
 use service::door::certificate::Identity;
 use service::door::key_command::{KeyRequest, KeyResponse};
 use service::door::keys::{KeyError, KeyRing, Scope, TakenName};
-use service::door::pair::{OFFICE_SCOPES, Source};
+use service::door::pair::{OFFICE_SCOPES, PairingSource};
 use service::door::secret::Secret;
 use std::path::Path;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ impl OpenBarn {
         let clock = Arc::new(test_world::clock());
         let keys = Arc::new(KeyRing::load(local.clone(), clock.clone(), SeededRandomness::new(1)).unwrap());
         let identity = Identity::load_or_generate(directory, &[]).unwrap();
-        let barn = Source {
+        let barn = PairingSource {
             path: String::new(),
             site: "north".into(),
             listen: "192.168.1.20:5001".parse().unwrap(),

@@ -17,7 +17,7 @@ use service::backup::{self, BackupRequest, BackupResponse};
 use service::control::{ControlError, Handler, handler};
 use service::door::certificate::Identity;
 use service::door::keys::KeyRing;
-use service::door::pair::{Source, create_pairing_line};
+use service::door::pair::{PairingSource, create_pairing_line};
 use service::verify::{VerifyJobs, VerifyState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
 /// The parts of the daemon that responses are made of.
 #[derive(Clone)]
 pub(super) struct Commands {
-    pub(super) barn: Source,
+    pub(super) barn: PairingSource,
     pub(super) reader: Reader,
     pub(super) local: LocalFile,
     pub(super) keys: Arc<KeyRing>,
@@ -75,7 +75,7 @@ impl Commands {
                     return Err(ControlError::new("no_certificate", format!("the certificate cannot be used: {why}")));
                 }
                 // A certificate that was replaced has a key of its own.
-                let barn = Source { spki_sha256: self.identity.spki_sha256(), ..self.barn.clone() };
+                let barn = PairingSource { spki_sha256: self.identity.spki_sha256(), ..self.barn.clone() };
                 Ok(BarnResponse::PairingLine(create_pairing_line(&self.keys, barn, name.as_deref())?))
             }
             BarnRequest::Verify { start } => self.verify(start).map(BarnResponse::Verify),

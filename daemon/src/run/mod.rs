@@ -23,7 +23,7 @@ use herd::randomness::SystemRandomness;
 use herd::store::{LocalError, Reader};
 use service::backup::{BackupStates, NightlyBackups, Schedule};
 use service::control::{ListenError, listen};
-use service::door::pair::Source;
+use service::door::pair::PairingSource;
 use service::door::serve::connections::Connections;
 use service::door::serve::{ServeError, bind_ahead, serve};
 use service::door::tokens::TokenRing;
@@ -171,7 +171,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let RecordingBarn { recording, recorder, health } = started;
     let reader = health.reader.clone();
     let barn = pairing_source(&settings, &files.identity, reader.head().position.store);
-    let barn = Source { listen: listener.local_addr().map_err(RunError::Address)?, ..barn };
+    let barn = PairingSource { listen: listener.local_addr().map_err(RunError::Address)?, ..barn };
     let BarnFiles { local, keys, identity } = files;
 
     let tokens = Arc::new(TokenRing::load(local.clone(), keys.clone(), clock.clone(), SystemRandomness)?);

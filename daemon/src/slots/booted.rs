@@ -1,7 +1,7 @@
 //! The slot that the machine was started from, and the disk that it is on.
 
 use super::Slot;
-use super::disk::{DiskError, DiskFile};
+use super::disk::{DiskFile, SlotDiskError};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub enum BootedError {
     },
     /// The disk could not be opened.
     #[error(transparent)]
-    Disk(#[from] DiskError),
+    Disk(#[from] SlotDiskError),
 }
 
 /// The slot that is running.

@@ -3,7 +3,7 @@
 use super::Slot;
 use super::booted::BootedSlot;
 use super::copies::{Copies, StateError};
-use super::disk::{DiskError, RawDisk};
+use super::disk::{RawDisk, SlotDiskError};
 use super::layout::{Extent, Layout, LayoutError, SECTOR_BYTES};
 use super::state::Trial;
 use serde::Serialize;
@@ -17,13 +17,13 @@ const EXT4_MAGIC: [u8; 2] = [0x53, 0xef];
 
 /// Reason why an action on the slots failed or was refused.
 #[derive(Debug, thiserror::Error)]
-pub enum CardError {
+pub enum SlotError {
     /// The disk has no slots.
     #[error(transparent)]
     Layout(#[from] LayoutError),
     /// The disk failed.
     #[error(transparent)]
-    Disk(#[from] DiskError),
+    Disk(#[from] SlotDiskError),
     /// The state could not be written.
     #[error(transparent)]
     State(#[from] StateError),
@@ -124,7 +124,7 @@ pub struct Card<D> {
 
 impl<D: RawDisk> Card<D> {
     /// Finds the slots on the disk.
-    pub fn new(disk: D, booted: BootedSlot) -> Result<Self, CardError> {
+    pub fn new(disk: D, booted: BootedSlot) -> Result<Self, SlotError> {
         let mut mbr = [0; SECTOR_BYTES];
         disk.read_at(&mut mbr, 0)?;
         Ok(Self { disk, layout: Layout::decode(&mbr)?, booted })
@@ -156,7 +156,7 @@ impl<D: RawDisk> Card<D> {
     }
 
     /// Makes the running slot the good one. Writes nothing if it is.
-    pub fn confirm(&self) -> Result<Confirmation, CardError> {
+    pub fn confirm(&self) -> Result<Confirmation, SlotError> {
         let (copies, status) = self.read();
         let running = status.running;
         if !status.on_trial {
@@ -164,7 +164,7 @@ impl<D: RawDisk> Card<D> {
                 return Ok(Confirmation::NotNeeded);
             }
             if self.booted.is_trial {
-                return Err(CardError::TrialEnded { running });
+                return Err(SlotError::TrialEnded { running });
             }
         }
         copies.write_next(&self.disk, running, None)?;
@@ -172,7 +172,7 @@ impl<D: RawDisk> Card<D> {
     }
 
     /// Has the other slot start next: ends a trial, or begins one of the root from before the last update.
-    pub fn back(&self) -> Result<Return, CardError> {
+    pub fn back(&self) -> Result<Return, SlotError> {
         let (copies, status) = self.read();
         let SlotStatus { running, good, .. } = status;
         if status.on_trial || status.has_pending_trial() {
@@ -183,31 +183,31 @@ impl<D: RawDisk> Card<D> {
             return if self.booted.is_trial {
                 Ok(Return::NotNeeded(good))
             } else {
-                Err(CardError::CannotStart { good })
+                Err(SlotError::CannotStart { good })
             };
         }
         if !self.idle_holds_root()? {
-            return Err(CardError::Empty { slot: running.other() });
+            return Err(SlotError::Empty { slot: running.other() });
         }
         self.begin_trial()?;
         Ok(Return::TrialBegun(running.other()))
     }
 
     /// Returns true if the idle slot begins like a file system. An update writes this part last.
-    fn idle_holds_root(&self) -> Result<bool, CardError> {
+    fn idle_holds_root(&self) -> Result<bool, SlotError> {
         let mut magic = [0; EXT4_MAGIC.len()];
         self.disk.read_at(&mut magic, self.idle_extent().offset + EXT4_MAGIC_OFFSET)?;
         Ok(magic == EXT4_MAGIC)
     }
 
     /// Checks that the idle slot may be overwritten: the running one must be able to start without it.
-    pub fn check_idle(&self) -> Result<(), CardError> {
+    pub fn check_idle(&self) -> Result<(), SlotError> {
         let SlotStatus { running, on_trial, good, .. } = self.status();
         if on_trial {
-            return Err(CardError::Unconfirmed { running });
+            return Err(SlotError::Unconfirmed { running });
         }
         if good != running && self.booted.is_trial {
-            return Err(CardError::TrialEnded { running });
+            return Err(SlotError::TrialEnded { running });
         }
         Ok(())
     }
@@ -215,7 +215,7 @@ impl<D: RawDisk> Card<D> {
     /// Makes sure that U-Boot does not start the idle slot while it is being written.
     ///
     /// It would if that slot has a pending trial, or if it counts as good and could not be started last time.
-    pub fn release_idle(&self) -> Result<(), CardError> {
+    pub fn release_idle(&self) -> Result<(), SlotError> {
         self.check_idle()?;
         let (copies, status) = self.read();
         if status.good != status.running || status.trial_slot.is_some() {
@@ -225,7 +225,7 @@ impl<D: RawDisk> Card<D> {
     }
 
     /// Puts the idle slot on trial.
-    pub fn begin_trial(&self) -> Result<(), CardError> {
+    pub fn begin_trial(&self) -> Result<(), SlotError> {
         let running = self.running();
         let trial = Trial { slot: running.other(), starts_left: TRIAL_STARTS };
         Copies::read(&self.disk).write_next(&self.disk, running, Some(trial))?;

@@ -3,8 +3,8 @@
 use super::Slot;
 use super::before_trial::BeforeTrial;
 use super::booted::{BootedArgs, BootedError};
-use super::card::{Card, CardError, Confirmation, Return, SlotStatus};
-use super::disk::DiskError;
+use super::card::{Card, Confirmation, Return, SlotError, SlotStatus};
+use super::disk::SlotDiskError;
 use super::trial::STEADY_TIME;
 use super::watch::{WatchError, watch};
 use clap::Subcommand;
@@ -56,7 +56,7 @@ pub enum SlotCommandError {
     Booted(#[from] BootedError),
     /// The action failed or was refused.
     #[error(transparent)]
-    Card(#[from] CardError),
+    Card(#[from] SlotError),
     /// The trial was not confirmed.
     #[error(transparent)]
     Watch(#[from] WatchError),
@@ -85,20 +85,20 @@ impl From<&BootedError> for Exit {
     }
 }
 
-impl From<&DiskError> for Exit {
-    fn from(error: &DiskError) -> Self {
+impl From<&SlotDiskError> for Exit {
+    fn from(error: &SlotDiskError) -> Self {
         match error {
-            DiskError::Locked { .. } => Self::Locked,
-            DiskError::Open { .. } | DiskError::Io { .. } => Self::Failure,
+            SlotDiskError::Locked { .. } => Self::Locked,
+            SlotDiskError::Open { .. } | SlotDiskError::Io { .. } => Self::Failure,
         }
     }
 }
 
-impl From<&CardError> for Exit {
-    fn from(error: &CardError) -> Self {
+impl From<&SlotError> for Exit {
+    fn from(error: &SlotError) -> Self {
         match error {
-            CardError::Disk(error) => Self::from(error),
-            CardError::State(_) => Self::Failure,
+            SlotError::Disk(error) => Self::from(error),
+            SlotError::State(_) => Self::Failure,
             _ => Self::Refused,
         }
     }
@@ -200,14 +200,14 @@ mod tests {
     /// Catches a disk that fails or is in use and passes for a refusal, and the other way round.
     #[test]
     fn each_reason_has_its_exit_code() {
-        let locked = || DiskError::Locked { path: "disk".into() };
-        let failed = || DiskError::Open { path: "disk".into(), source: io::Error::other("gone") };
+        let locked = || SlotDiskError::Locked { path: "disk".into() };
+        let failed = || SlotDiskError::Open { path: "disk".into(), source: io::Error::other("gone") };
         for (error, expected) in [
-            (CardError::Disk(locked()), Exit::Locked),
-            (CardError::Disk(failed()), Exit::Failure),
-            (CardError::State(StateError::NotKept), Exit::Failure),
-            (CardError::State(StateError::Disk(locked())), Exit::Failure),
-            (CardError::Empty { slot: Slot::B }, Exit::Refused),
+            (SlotError::Disk(locked()), Exit::Locked),
+            (SlotError::Disk(failed()), Exit::Failure),
+            (SlotError::State(StateError::NotKept), Exit::Failure),
+            (SlotError::State(StateError::Disk(locked())), Exit::Failure),
+            (SlotError::Empty { slot: Slot::B }, Exit::Refused),
         ] {
             assert_eq!(Exit::from(&error), expected, "{error}");
         }

@@ -1,7 +1,7 @@
 //! The two copies of the state on the disk.
 
 use super::Slot;
-use super::disk::{DiskError, RawDisk};
+use super::disk::{RawDisk, SlotDiskError};
 use super::state::{MAX_SEQUENCE, STATE_BYTES, SlotState, Trial};
 
 /// Places of the copies. They are far apart, so that they do not share an erase block of the card, and lie before the
@@ -13,7 +13,7 @@ pub const COPY_OFFSETS: [u64; 2] = [4 << 20, 8 << 20];
 pub enum StateError {
     /// The disk failed.
     #[error("{0}; the state of the slots was not changed, or the older copy of it is damaged")]
-    Disk(#[from] DiskError),
+    Disk(#[from] SlotDiskError),
     /// The disk returned other bytes than those that were written.
     #[error("the disk does not keep what is written to it; replace the card. The state of the slots did not change")]
     NotKept,

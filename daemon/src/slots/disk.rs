@@ -16,7 +16,7 @@ const LOCK_RETRY: Duration = Duration::from_millis(100);
 
 /// Reason why the disk could not be used.
 #[derive(Debug, thiserror::Error)]
-pub enum DiskError {
+pub enum SlotDiskError {
     /// The disk could not be opened.
     #[error("cannot open {}: {source}; run the command as root (sudo)", path.display())]
     Open {
@@ -46,13 +46,13 @@ pub enum DiskError {
 /// A disk with slots. Tests use one that loses power.
 pub trait RawDisk {
     /// Fills `buffer` with the bytes at `offset`.
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), DiskError>;
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), SlotDiskError>;
     /// Writes `bytes` at `offset`. They are durable only after [`sync`](Self::sync).
-    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError>;
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), SlotDiskError>;
     /// Makes all earlier writes durable on the disk, past its own cache.
-    fn sync(&self) -> Result<(), DiskError>;
+    fn sync(&self) -> Result<(), SlotDiskError>;
     /// Drops the cached bytes of a range, so that the next read returns what the disk has. The range must be synced.
-    fn drop_cache(&self, offset: u64, length: u64) -> Result<(), DiskError>;
+    fn drop_cache(&self, offset: u64, length: u64) -> Result<(), SlotDiskError>;
 }
 
 /// The disk as a device, or as an image file. Locked until it is dropped.
@@ -64,51 +64,51 @@ pub struct DiskFile {
 
 impl DiskFile {
     /// Opens a disk for reading only, without a lock: a state is read in one piece, and is checked.
-    pub fn open_for_reading(path: &Path) -> Result<Self, DiskError> {
-        let file = File::open(path).map_err(|source| DiskError::Open { path: path.into(), source })?;
+    pub fn open_for_reading(path: &Path) -> Result<Self, SlotDiskError> {
+        let file = File::open(path).map_err(|source| SlotDiskError::Open { path: path.into(), source })?;
         Ok(Self { file, path: path.into() })
     }
 
     /// Opens a disk for writing, and locks it against other commands.
     ///
     /// udev skips a disk that is locked in this way, so it does not read a slot that is half written.
-    pub fn open(path: &Path) -> Result<Self, DiskError> {
+    pub fn open(path: &Path) -> Result<Self, SlotDiskError> {
         let file = File::options().read(true).write(true).open(path);
-        let file = file.map_err(|source| DiskError::Open { path: path.into(), source })?;
+        let file = file.map_err(|source| SlotDiskError::Open { path: path.into(), source })?;
         let disk = Self { file, path: path.into() };
         let start = Instant::now();
         loop {
             match flock(&disk.file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(disk),
                 Err(Errno::WOULDBLOCK) if start.elapsed() < LOCK_TIMEOUT => std::thread::sleep(LOCK_RETRY),
-                Err(Errno::WOULDBLOCK) => return Err(DiskError::Locked { path: disk.path }),
+                Err(Errno::WOULDBLOCK) => return Err(SlotDiskError::Locked { path: disk.path }),
                 Err(errno) => return Err(disk.error("lock".to_owned(), errno.into())),
             }
         }
     }
 
-    fn error(&self, action: String, source: io::Error) -> DiskError {
-        DiskError::Io { path: self.path.clone(), action, source }
+    fn error(&self, action: String, source: io::Error) -> SlotDiskError {
+        SlotDiskError::Io { path: self.path.clone(), action, source }
     }
 }
 
 impl RawDisk for DiskFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), DiskError> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), SlotDiskError> {
         let length = buffer.len();
         let result = self.file.read_exact_at(buffer, offset);
         result.map_err(|source| self.error(format!("read {length} bytes at {offset} of"), source))
     }
 
-    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), SlotDiskError> {
         let result = self.file.write_all_at(bytes, offset);
         result.map_err(|source| self.error(format!("write {} bytes at {offset} of", bytes.len()), source))
     }
 
-    fn sync(&self) -> Result<(), DiskError> {
+    fn sync(&self) -> Result<(), SlotDiskError> {
         self.file.sync_data().map_err(|source| self.error("flush".to_owned(), source))
     }
 
-    fn drop_cache(&self, offset: u64, length: u64) -> Result<(), DiskError> {
+    fn drop_cache(&self, offset: u64, length: u64) -> Result<(), SlotDiskError> {
         let dropped = fadvise(&self.file, offset, NonZeroU64::new(length), Advice::DontNeed);
         dropped.map_err(|errno| self.error("drop the cache of".to_owned(), errno.into()))
     }

@@ -3,7 +3,7 @@
 use super::Slot;
 use super::booted::BootedSlot;
 use super::copies::Copies;
-use super::disk::{DiskError, RawDisk};
+use super::disk::{RawDisk, SlotDiskError};
 use super::layout::SECTOR_BYTES;
 use super::state::Trial;
 use std::cell::RefCell;
@@ -120,12 +120,12 @@ impl FaultDisk {
 }
 
 impl Contents {
-    fn act(&mut self) -> Result<(), DiskError> {
+    fn act(&mut self) -> Result<(), SlotDiskError> {
         self.actions += 1;
         match &mut self.actions_left {
             Some(0) => {
                 let source = ErrorKind::BrokenPipe.into();
-                Err(DiskError::Io { path: "disk".into(), action: "reach".to_owned(), source })
+                Err(SlotDiskError::Io { path: "disk".into(), action: "reach".to_owned(), source })
             }
             Some(left) => {
                 *left -= 1;
@@ -137,13 +137,13 @@ impl Contents {
 }
 
 impl RawDisk for FaultDisk {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), DiskError> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), SlotDiskError> {
         let offset = usize::try_from(offset).unwrap();
         buffer.copy_from_slice(&self.0.borrow().cached[offset..][..buffer.len()]);
         Ok(())
     }
 
-    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), SlotDiskError> {
         let (mut contents, offset) = (self.0.borrow_mut(), usize::try_from(offset).unwrap());
         contents.act()?;
         contents.cached[offset..][..bytes.len()].copy_from_slice(bytes);
@@ -151,7 +151,7 @@ impl RawDisk for FaultDisk {
         Ok(())
     }
 
-    fn sync(&self) -> Result<(), DiskError> {
+    fn sync(&self) -> Result<(), SlotDiskError> {
         let contents = &mut *self.0.borrow_mut();
         contents.act()?;
         let dead = contents.dead_sector.map(|offset| (offset, contents.durable[offset..][..SECTOR_BYTES].to_vec()));
@@ -164,7 +164,7 @@ impl RawDisk for FaultDisk {
         Ok(())
     }
 
-    fn drop_cache(&self, offset: u64, length: u64) -> Result<(), DiskError> {
+    fn drop_cache(&self, offset: u64, length: u64) -> Result<(), SlotDiskError> {
         let (contents, offset) = (&mut *self.0.borrow_mut(), usize::try_from(offset).unwrap());
         let range = offset..offset + usize::try_from(length).unwrap();
         contents.cached[range.clone()].copy_from_slice(&contents.durable[range]);

@@ -2,7 +2,7 @@
 
 use super::Slot::{self, A, B};
 use super::booted::BootedSlot;
-use super::card::{Card, CardError, Confirmation, Return, TRIAL_STARTS};
+use super::card::{Card, Confirmation, Return, SlotError, TRIAL_STARTS};
 use super::copies::{COPY_OFFSETS, Copies, StateError};
 use super::disk::RawDisk as _;
 use super::fault_disk::{FaultDisk, SLOT_A_OFFSET, SLOT_BYTES, card_image, slot_bytes, start};
@@ -243,7 +243,7 @@ fn a_trial_returns_after_its_starts_unless_it_is_confirmed() {
     }
     let card = start_card(image.clone());
     assert_eq!((card.running(), card.status().on_trial), (A, false));
-    assert!(matches!(card.back(), Err(CardError::Empty { slot: B })), "a trial without starts is none to end");
+    assert!(matches!(card.back(), Err(SlotError::Empty { slot: B })), "a trial without starts is none to end");
     assert_eq!(card.confirm().unwrap(), Confirmation::NotNeeded);
     assert_eq!(card.disk().image(), image, "an ordinary start writes nothing");
 
@@ -264,12 +264,12 @@ fn back_ends_a_trial_or_begins_one_of_the_other_root() {
     let card = start_card(card_with(A, Some(trial(B, TRIAL_STARTS))));
     assert_eq!(card.back().unwrap(), Return::TrialEnded(A));
     assert_eq!(card.back().unwrap(), Return::NotNeeded(A));
-    assert!(matches!(card.confirm(), Err(CardError::TrialEnded { running: B })));
-    assert!(matches!(card.release_idle(), Err(CardError::TrialEnded { running: B })));
+    assert!(matches!(card.confirm(), Err(SlotError::TrialEnded { running: B })));
+    assert!(matches!(card.release_idle(), Err(SlotError::TrialEnded { running: B })));
     assert_eq!(start(card.disk()), BootedSlot { slot: A, is_trial: false });
 
     let mut image = card_with(A, None);
-    assert!(matches!(start_card(image.clone()).back(), Err(CardError::Empty { slot: B })));
+    assert!(matches!(start_card(image.clone()).back(), Err(SlotError::Empty { slot: B })));
     image[SLOT_A_OFFSET + SLOT_BYTES + 0x438..][..2].copy_from_slice(&[0x53, 0xef]);
     let card = start_card(image);
     assert_eq!(card.back().unwrap(), Return::TrialBegun(B));
@@ -282,7 +282,7 @@ fn back_ends_a_trial_or_begins_one_of_the_other_root() {
 #[test]
 fn the_idle_slot_is_released_before_it_is_written_and_refused_on_trial() {
     let card = start_card(card_with(A, Some(trial(B, TRIAL_STARTS))));
-    assert!(matches!(card.release_idle(), Err(CardError::Unconfirmed { running: B })));
+    assert!(matches!(card.release_idle(), Err(SlotError::Unconfirmed { running: B })));
 
     let running_a = BootedSlot { slot: A, is_trial: false };
     let pending = Card::new(FaultDisk::new(card_with(A, Some(trial(B, 2)))), running_a).unwrap();
@@ -291,7 +291,7 @@ fn the_idle_slot_is_released_before_it_is_written_and_refused_on_trial() {
 
     // U-Boot could not start the good slot b, so a runs.
     let fallback = Card::new(FaultDisk::new(card_with(B, None)), running_a).unwrap();
-    assert!(matches!(fallback.back(), Err(CardError::CannotStart { good: B })));
+    assert!(matches!(fallback.back(), Err(SlotError::CannotStart { good: B })));
     fallback.release_idle().unwrap();
     assert_eq!(start(fallback.disk()), running_a);
 

@@ -18,7 +18,7 @@ pub const MAX_RESTARTS: u32 = 5;
 
 /// The daemon as it was observed at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DaemonState {
+pub enum TrialDaemonState {
     /// All its parts answer, and the store is open.
     Serving,
     /// It is opening its files; the text changes with each step.
@@ -54,24 +54,24 @@ impl TrialProgress {
     }
 
     /// Takes in an observation, and decides.
-    pub fn observe(&mut self, now: Duration, state: &DaemonState, restarts: u32) -> Verdict {
+    pub fn observe(&mut self, now: Duration, state: &TrialDaemonState, restarts: u32) -> Verdict {
         if restarts > MAX_RESTARTS {
             return Verdict::GiveUp(format!("the daemon was restarted {restarts} times"));
         }
         let reason = match state {
-            DaemonState::Serving => {
+            TrialDaemonState::Serving => {
                 let since = *self.serving_since.get_or_insert(now);
                 let is_steady = now.saturating_sub(since) >= self.steady_time;
                 return if is_steady { Verdict::Confirm } else { Verdict::Wait };
             }
-            DaemonState::Starting(step) => {
+            TrialDaemonState::Starting(step) => {
                 if *step != self.last_step {
                     self.last_step.clone_from(step);
                     self.last_step_at = now;
                 }
                 step
             }
-            DaemonState::Failing(reason) => reason,
+            TrialDaemonState::Failing(reason) => reason,
         };
         self.serving_since = None;
         if now.saturating_sub(self.last_step_at) < NO_PROGRESS_TIMEOUT {
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     /// Observes one state per second, and returns the verdict with its second.
-    fn first_verdict(states: impl IntoIterator<Item = (DaemonState, u32)>) -> (u64, Verdict) {
+    fn first_verdict(states: impl IntoIterator<Item = (TrialDaemonState, u32)>) -> (u64, Verdict) {
         let mut progress = TrialProgress::new(STEADY_TIME);
         for (second, (state, restarts)) in (0..).zip(states) {
             match progress.observe(Duration::from_secs(second), &state, restarts) {
@@ -97,15 +97,15 @@ mod tests {
         panic!("no verdict");
     }
 
-    fn failing() -> (DaemonState, u32) {
-        (DaemonState::Failing("the writer does not respond".into()), 0)
+    fn failing() -> (TrialDaemonState, u32) {
+        (TrialDaemonState::Failing("the writer does not respond".into()), 0)
     }
 
-    fn starting(step: u64) -> (DaemonState, u32) {
-        (DaemonState::Starting(format!("folding the tables: {step} of 1,000,000 changes")), 0)
+    fn starting(step: u64) -> (TrialDaemonState, u32) {
+        (TrialDaemonState::Starting(format!("folding the tables: {step} of 1,000,000 changes")), 0)
     }
 
-    const SERVING: (DaemonState, u32) = (DaemonState::Serving, 0);
+    const SERVING: (TrialDaemonState, u32) = (TrialDaemonState::Serving, 0);
 
     /// Catches a root that is confirmed before it has served for a while, or after it has stopped to.
     #[test]

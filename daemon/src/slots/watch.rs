@@ -17,8 +17,8 @@
 
 use super::before_trial::BeforeTrial;
 use super::booted::{BootedArgs, BootedError};
-use super::card::{Card, CardError, Confirmation};
-use super::trial::{DaemonState, TrialProgress, Verdict};
+use super::card::{Card, Confirmation, SlotError};
+use super::trial::{TrialDaemonState, TrialProgress, Verdict};
 use crate::control::{BarnRequest, BarnResponse};
 use crate::health::CERTIFICATE_PART;
 use service::control::{AskError, ask};
@@ -42,7 +42,7 @@ pub enum WatchError {
     Booted(#[from] BootedError),
     /// The state could not be read or written.
     #[error(transparent)]
-    Card(#[from] CardError),
+    Card(#[from] SlotError),
     /// The root does not come to serve.
     #[error("slot {slot} is not confirmed: {reason}")]
     Unfit {
@@ -84,24 +84,24 @@ pub fn watch(place: &BootedArgs, socket: &Path, steady_time: Duration) -> Result
     if card.status().on_trial { Ok(card.confirm()?) } else { Ok(Confirmation::NotNeeded) }
 }
 
-fn observe_daemon(socket: &Path, unit: &UnitReport, trial_file: &Path) -> DaemonState {
+fn observe_daemon(socket: &Path, unit: &UnitReport, trial_file: &Path) -> TrialDaemonState {
     match ask(socket, &BarnRequest::Probe) {
         Ok(BarnResponse::Probed(report)) if !report.unresponsive.is_empty() => {
-            DaemonState::Failing(format!("does not respond: {}", report.unresponsive.join(", ")))
+            TrialDaemonState::Failing(format!("does not respond: {}", report.unresponsive.join(", ")))
         }
         Ok(BarnResponse::Probed(report)) if report.failing.iter().any(|part| part == STORE_PART) => {
-            DaemonState::Failing("the store fails".to_owned())
+            TrialDaemonState::Failing("the store fails".to_owned())
         }
         Ok(BarnResponse::Probed(report)) if report.failing.iter().any(|part| part == CERTIFICATE_PART) => {
-            DaemonState::Failing("the certificate cannot be used".to_owned())
+            TrialDaemonState::Failing("the certificate cannot be used".to_owned())
         }
         Ok(BarnResponse::Probed(report)) if report.is_deaf && BeforeTrial::load(trial_file).could_hear => {
-            DaemonState::Failing("all radios fail, and one of them worked before".to_owned())
+            TrialDaemonState::Failing("all radios fail, and one of them worked before".to_owned())
         }
-        Ok(BarnResponse::Probed(_)) => DaemonState::Serving,
-        Ok(_) => DaemonState::Failing("the daemon gave an unexpected response".to_owned()),
-        Err(AskError::NotRunning { .. }) if unit.is_starting => DaemonState::Starting(unit.status.clone()),
-        Err(error) => DaemonState::Failing(error.to_string()),
+        Ok(BarnResponse::Probed(_)) => TrialDaemonState::Serving,
+        Ok(_) => TrialDaemonState::Failing("the daemon gave an unexpected response".to_owned()),
+        Err(AskError::NotRunning { .. }) if unit.is_starting => TrialDaemonState::Starting(unit.status.clone()),
+        Err(error) => TrialDaemonState::Failing(error.to_string()),
     }
 }
 
@@ -169,7 +169,8 @@ mod tests {
             let trial_file = trial_file.clone();
             let observed =
                 tokio::task::spawn_blocking(move || observe_daemon(&socket, &UnitReport::default(), &trial_file));
-            let expected = reason.map_or(DaemonState::Serving, |reason| DaemonState::Failing(reason.to_owned()));
+            let expected =
+                reason.map_or(TrialDaemonState::Serving, |reason| TrialDaemonState::Failing(reason.to_owned()));
             assert_eq!(observed.await.unwrap(), expected);
             trigger.request();
             daemon.await.unwrap();
@@ -187,10 +188,10 @@ mod tests {
         };
         let step = "folding the tables: 3 of 7 changes";
         let (state, restarts) = observe(&format!("NRestarts=4\nActiveState=activating\nStatusText={step}\n"));
-        assert_eq!((state, restarts), (DaemonState::Starting(step.to_owned()), 4));
+        assert_eq!((state, restarts), (TrialDaemonState::Starting(step.to_owned()), 4));
         for (text, expected) in [("ActiveState=active\nNRestarts=2\n", 2), ("", 0), ("NRestarts=many\n", 0)] {
             let (state, restarts) = observe(text);
-            assert!(matches!(state, DaemonState::Failing(_)), "{text}: {state:?}");
+            assert!(matches!(state, TrialDaemonState::Failing(_)), "{text}: {state:?}");
             assert_eq!(restarts, expected, "{text}");
         }
     }

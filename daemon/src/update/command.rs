@@ -6,7 +6,7 @@ use super::keys::{KeyFileError, PublicKeys};
 use super::manifest::{Manifest, UnfitError};
 use crate::slots::before_trial::BeforeTrial;
 use crate::slots::booted::{BootedArgs, BootedError};
-use crate::slots::card::{Card, CardError, TRIAL_STARTS};
+use crate::slots::card::{Card, SlotError, TRIAL_STARTS};
 use service::lifecycle::{Exit, print_notice};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
@@ -46,7 +46,7 @@ pub enum UpdateError {
     Booted(#[from] BootedError),
     /// The slots may not be written now.
     #[error(transparent)]
-    Card(#[from] CardError),
+    Card(#[from] SlotError),
     /// The card has no keys.
     #[error(transparent)]
     Keys(#[from] KeyFileError),

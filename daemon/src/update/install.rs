@@ -12,8 +12,8 @@
 
 use super::frames::{FRAME_BYTES, FrameReader};
 use super::manifest::Manifest;
-use crate::slots::card::{Card, CardError};
-use crate::slots::disk::{DiskError, RawDisk};
+use crate::slots::card::{Card, SlotError};
+use crate::slots::disk::{RawDisk, SlotDiskError};
 use crate::slots::layout::Extent;
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read};
@@ -32,10 +32,10 @@ const MAX_OVERHEAD_BYTES: u64 = 1024 * 1024;
 pub enum InstallError {
     /// The slots could not be used.
     #[error(transparent)]
-    Card(#[from] CardError),
+    Card(#[from] SlotError),
     /// The disk failed.
     #[error(transparent)]
-    Disk(#[from] DiskError),
+    Disk(#[from] SlotDiskError),
     /// The file ends early, or its frames are damaged.
     #[error("the update file is damaged or incomplete: {0}; copy it again")]
     Frames(#[source] io::Error),
@@ -84,7 +84,7 @@ struct SlotWriter<'a, D> {
 }
 
 impl<D: RawDisk> SlotWriter<'_, D> {
-    fn clear_first_block(&self) -> Result<(), DiskError> {
+    fn clear_first_block(&self) -> Result<(), SlotDiskError> {
         self.disk.write_at(&[0; FIRST_BLOCK_BYTES], self.extent.offset)?;
         self.disk.sync()
     }

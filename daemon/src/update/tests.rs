@@ -8,7 +8,7 @@ use super::manifest::{Manifest, READS_STATE_FORMAT, UnfitError};
 use super::seal::seal;
 use crate::slots::Slot::{self, A, B};
 use crate::slots::booted::BootedSlot;
-use crate::slots::card::{Card, CardError};
+use crate::slots::card::{Card, SlotError};
 use crate::slots::copies::Copies;
 use crate::slots::fault_disk::{FaultDisk, SLOT_A_OFFSET, SLOT_BYTES, card_image, slot_bytes, start};
 use proptest::prelude::*;
@@ -229,14 +229,14 @@ fn an_installed_image_is_in_the_idle_slot_and_starts_on_trial() {
     assert_eq!(start(&disk), BootedSlot { slot: B, is_trial: true });
     let unconfirmed = Card::new(disk, BootedSlot { slot: B, is_trial: true }).unwrap();
     let error = install(&unconfirmed, &manifest(), &[][..], &mut |_| ()).unwrap_err();
-    assert!(matches!(error, InstallError::Card(CardError::Unconfirmed { running: B })), "{error}");
+    assert!(matches!(error, InstallError::Card(SlotError::Unconfirmed { running: B })), "{error}");
 }
 
 /// Asserts that slot a is what starts, that it is whole, and that nothing leads to slot b.
 fn assert_unaffected(card: &Card<FaultDisk>, context: &str) {
     assert_eq!(start(card.disk()), RUNNING_A, "{context}");
     assert!(slot_bytes(&card.disk().image(), A).iter().all(|byte| *byte == b'a'), "{context}");
-    assert!(matches!(card.back(), Err(CardError::Empty { slot: B })), "{context}");
+    assert!(matches!(card.back(), Err(SlotError::Empty { slot: B })), "{context}");
 }
 
 /// Catches a damaged file that is put on trial.

@@ -131,7 +131,7 @@ impl Barn {
         let tokens = TokenRing::load(local.clone(), keys.clone(), clock(), SeededRandomness::new(2)).unwrap();
         let tokens = Arc::new(tokens);
         let identity = Identity::load_or_generate(directory.path(), &[]).unwrap();
-        let facts = service::door::pair::Source {
+        let facts = service::door::pair::PairingSource {
             path: String::new(),
             site: "north".to_owned(),
             listen: "127.0.0.1:5001".parse().unwrap(),

@@ -138,7 +138,7 @@ impl Yard {
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listening =
             serve(listener, barn.router.clone(), &identity, &Connections::default(), barn.shutdown.signal()).unwrap();
-        let of_line = service::door::pair::Source {
+        let of_line = service::door::pair::PairingSource {
             path: String::new(),
             site: "barn".to_owned(),
             listen: listening.addr,

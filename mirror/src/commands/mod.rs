@@ -17,7 +17,7 @@ use service::control::{ControlError, DirectError, Handler, handler};
 use service::door::certificate::Identity;
 use service::door::key_command;
 use service::door::keys::KeyRing;
-use service::door::pair::{Source, create_pairing_line};
+use service::door::pair::{PairingSource, create_pairing_line};
 use service::show::{ShowError, ShowRequest, ShowResponse};
 use service::sync::NotServedError;
 use service::verify::{VerifyJobs, VerifyState, verify_files};
@@ -226,9 +226,9 @@ pub fn respond_from_files(
 }
 
 /// Returns what an office that follows the copy of a site must know of it, besides a key.
-pub fn source_of(site: &Site, listen: SocketAddr, spki_sha256: [u8; 32]) -> Source {
+pub fn source_of(site: &Site, listen: SocketAddr, spki_sha256: [u8; 32]) -> PairingSource {
     let (name, store) = (site.name.to_string(), site.store);
-    Source { path: format!("{SITE_PATH}{name}"), site: name, listen, spki_sha256, store }
+    PairingSource { path: format!("{SITE_PATH}{name}"), site: name, listen, spki_sha256, store }
 }
 
 /// Returns the directory of a site's complete copy.

@@ -37,7 +37,7 @@ pub enum PairError {
 
 /// The log that is offered: the facts in the line besides the key.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct PairingSource {
     /// Name of the barn.
     pub site: String,
     /// Address of the HTTPS server.
@@ -54,8 +54,8 @@ pub struct Source {
 /// `office-1`, `office-2`, ...
 ///
 /// Syncs the disk, so async code must call it on a blocking thread.
-pub fn pair(keys: &KeyRing, source: Source, name: Option<&str>) -> Result<Pairing, PairError> {
-    let Source { site, listen, path, spki_sha256, store } = source;
+pub fn pair(keys: &KeyRing, source: PairingSource, name: Option<&str>) -> Result<Pairing, PairError> {
+    let PairingSource { site, listen, path, spki_sha256, store } = source;
     let addresses = addresses(listen)?.into_iter().map(|address| address + &path).collect();
     let mut pairing = Pairing { site, addresses, spki_sha256, store, key: KEY_PREFIX.to_owned() };
     // Before the key is created: an invalid line must leave no key behind.
@@ -66,7 +66,7 @@ pub fn pair(keys: &KeyRing, source: Source, name: Option<&str>) -> Result<Pairin
 }
 
 /// Creates a key for an office and returns the pairing line, as the answer to a command.
-pub fn create_pairing_line(keys: &KeyRing, source: Source, name: Option<&str>) -> Result<String, ControlError> {
+pub fn create_pairing_line(keys: &KeyRing, source: PairingSource, name: Option<&str>) -> Result<String, ControlError> {
     let pairing = pair(keys, source, name).map_err(|error| {
         let code = match &error {
             PairError::Key(KeyError::Exists(_)) => "key_exists",
@@ -162,7 +162,8 @@ mod tests {
         let keys = KeyRing::load(local, Arc::new(SystemClock::default()), SeededRandomness::new(3)).unwrap();
         let pair = |listen: &str, name| {
             let (listen, path) = (listen.parse().unwrap(), String::new());
-            let source = Source { site: "north".into(), listen, path, spki_sha256: [1; 32], store: StoreId([2; 16]) };
+            let source =
+                PairingSource { site: "north".into(), listen, path, spki_sha256: [1; 32], store: StoreId([2; 16]) };
             create_pairing_line(&keys, source, Some(name)).map_err(|error| error.code)
         };
         let line = pair("192.168.1.20:5001", "desk").unwrap();
@@ -183,7 +184,7 @@ mod tests {
         let keys = KeyRing::load(local, Arc::new(SystemClock::default()), SeededRandomness::new(3)).unwrap();
         let listen = "192.168.1.20:5001".parse().unwrap();
         let path = String::new();
-        let barn = Source { site: "north".into(), listen, path, spki_sha256: [1; 32], store: StoreId([2; 16]) };
+        let barn = PairingSource { site: "north".into(), listen, path, spki_sha256: [1; 32], store: StoreId([2; 16]) };
         for name in ["office-1", "office-2"] {
             let line = pair(&keys, barn.clone(), None).unwrap().to_string();
             let found = keys.check(&line.parse::<Pairing>().unwrap().key).unwrap();
@@ -191,12 +192,12 @@ mod tests {
             assert!(OFFICE_SCOPES.iter().all(|scope| found.has(*scope)) && !found.has(Scope::Ingest));
         }
         assert!(matches!(pair(&keys, barn.clone(), Some("office-1")), Err(PairError::Key(KeyError::Exists(_)))));
-        let nameless = Source { site: String::new(), ..barn.clone() };
+        let nameless = PairingSource { site: String::new(), ..barn.clone() };
         assert!(matches!(pair(&keys, nameless, None), Err(PairError::Line(_))));
-        let no_port = Source { listen: "0.0.0.0:0".parse().unwrap(), ..barn.clone() };
+        let no_port = PairingSource { listen: "0.0.0.0:0".parse().unwrap(), ..barn.clone() };
         assert!(matches!(pair(&keys, no_port, None), Err(PairError::NoPort)));
         assert_eq!(keys.list().len(), 2);
-        let copy = Source { path: "/sites/north".into(), ..barn };
+        let copy = PairingSource { path: "/sites/north".into(), ..barn };
         assert_eq!(pair(&keys, copy, None).unwrap().addresses, ["192.168.1.20:5001/sites/north"]);
     }
 }

@@ -112,7 +112,7 @@ struct Followers {
 }
 
 /// An event that changes what is followed, or may.
-enum Interruption {
+enum FollowEvent {
     ShownEnded(FollowEnd),
     BuildingEnded(FollowEnd),
     /// The new copy can be shown.
@@ -130,7 +130,7 @@ impl Followers {
     }
 
     /// Waits for the next interruption. Cancel-safe.
-    async fn next(&mut self, task: &mut SiteFollower, open: &OpenCopies) -> Interruption {
+    async fn next(&mut self, task: &mut SiteFollower, open: &OpenCopies) -> FollowEvent {
         let reader = open.shown.as_ref().filter(|_| self.same_history).map(|copy| copy.handle.reader());
         let updates = &mut self.updates;
         let complete = async {
@@ -141,11 +141,11 @@ impl Followers {
         };
         let opens_again = task.retry == Retry::Open;
         tokio::select! {
-            end = self.shown.ended() => Interruption::ShownEnded(end),
-            end = self.building.ended() => Interruption::BuildingEnded(end),
-            next = task.wait() => Interruption::Step(next),
-            () = complete => Interruption::Complete,
-            () = sleep(ROOM_INTERVAL), if opens_again => Interruption::Step(Step::OpenAgain),
+            end = self.shown.ended() => FollowEvent::ShownEnded(end),
+            end = self.building.ended() => FollowEvent::BuildingEnded(end),
+            next = task.wait() => FollowEvent::Step(next),
+            () = complete => FollowEvent::Complete,
+            () = sleep(ROOM_INTERVAL), if opens_again => FollowEvent::Step(Step::OpenAgain),
         }
     }
 
@@ -172,10 +172,10 @@ impl SiteFollower {
         self.view.change(|state| state.building_status = of_new);
         loop {
             let step = match followers.next(self, open).await {
-                Interruption::ShownEnded(end) => self.step_after_shown(end, &mut followers, open).await?,
-                Interruption::BuildingEnded(end) => Some(self.step_after_building(end, &mut followers, open).await?),
-                Interruption::Complete => self.show_new(&mut followers, open).await,
-                Interruption::Step(step) => Some(step),
+                FollowEvent::ShownEnded(end) => self.step_after_shown(end, &mut followers, open).await?,
+                FollowEvent::BuildingEnded(end) => Some(self.step_after_building(end, &mut followers, open).await?),
+                FollowEvent::Complete => self.show_new(&mut followers, open).await,
+                FollowEvent::Step(step) => Some(step),
             };
             if let Some(step) = step {
                 followers.stop().await;
