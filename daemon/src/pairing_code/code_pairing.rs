@@ -1,7 +1,7 @@
 //! The code of a running barn.
 
+use super::code_row::{CodeRow, CodeState, load, save};
 use super::history::{PairedOffice, remember_office};
-use super::stored::{CodeRow, CodeState, load, save};
 use super::wrong_proofs::{WrongProofCount, WrongProofEffect, WrongProofLimits};
 use herd::clock::Clock;
 use herd::pairing::{BarnFacts, CodeKey, Fingerprint, Fingerprints, PairAnswer, PairRequest};

@@ -25,17 +25,17 @@
 //! - **Per-address limits were rejected**: on a local network, an attacker has as many addresses as wanted.
 
 mod code_pairing;
+mod code_row;
 mod history;
 mod route;
-mod stored;
 mod wrong_proofs;
 
 pub use code_pairing::{CodePairing, PairingStatus};
+#[cfg(test)]
+pub(crate) use code_row::store_dead;
+pub use code_row::{StoreOutcome, store};
 pub use history::{MAX_ENDED_CODES, respond_about_keys};
 pub use route::{PAIR_PATH, end_code_on_sync, router};
-#[cfg(test)]
-pub(crate) use stored::store_dead;
-pub use stored::{StoreOutcome, store};
 pub use wrong_proofs::{MAX_WRONG_PROOFS, WRONG_PROOFS_PER_S, WrongProofLimits};
 
 #[cfg(test)]

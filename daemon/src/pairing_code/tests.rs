@@ -1,6 +1,6 @@
 use super::code_pairing::CodePairing;
+use super::code_row::{CodeRow, CodeState, StoreOutcome, load, save, store};
 use super::history::{CodeEnd, EndedCode, MAX_ENDED_CODES, PairedOffice, respond_about_keys};
-use super::stored::{CodeRow, CodeState, StoreOutcome, load, save, store};
 use super::{PAIR_PATH, PairingStatus, WrongProofLimits, end_code_on_sync, router, store_dead};
 use crate::test_world;
 use axum::Router;

@@ -1,7 +1,7 @@
 //! Actions on the slots of a card, and the rules for them.
 
 use super::Slot;
-use super::booted::BootedSlot;
+use super::booted_slot::BootedSlot;
 use super::copies::{Copies, StateError};
 use super::disk::{RawDisk, SlotDiskError};
 use super::layout::{Extent, Layout, LayoutError, SECTOR_BYTES};

@@ -2,7 +2,7 @@
 
 use super::Slot;
 use super::before_trial::BeforeTrial;
-use super::booted::{BootedArgs, BootedError};
+use super::booted_slot::{BootedArgs, BootedError};
 use super::card::{Card, Confirmation, Return, SlotError, SlotStatus};
 use super::disk::SlotDiskError;
 use super::trial::STEADY_TIME;

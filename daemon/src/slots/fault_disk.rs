@@ -1,7 +1,7 @@
 //! A disk in memory that loses power, tears writes, or does not keep what is written to it; and U-Boot's choice on it.
 
 use super::Slot;
-use super::booted::BootedSlot;
+use super::booted_slot::BootedSlot;
 use super::copies::Copies;
 use super::disk::{RawDisk, SlotDiskError};
 use super::layout::SECTOR_BYTES;

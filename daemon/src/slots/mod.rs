@@ -9,7 +9,7 @@
 //! | [`state`] | the state and its 512 bytes, which U-Boot reads and writes too |
 //! | [`copies`] | the two copies on the disk: which one counts, and how the other one is replaced |
 //! | [`disk`], [`layout`] | the raw disk, and where its slots are |
-//! | [`booted`] | the slot that the machine was started from, and its disk |
+//! | [`booted_slot`] | the slot that the machine was started from, and its disk |
 //! | [`card`] | what may be done with the slots, and when it is refused |
 //! | [`trial`], [`before_trial`], [`watch`] | the conditions for a confirmation; the command that waits for them |
 //! | [`command`] | `herdlinxd slot` |
@@ -28,7 +28,7 @@
 //! - **What a root on trial writes, the good root must be able to read.** [`crate::update`] says how that holds.
 
 pub mod before_trial;
-pub mod booted;
+pub mod booted_slot;
 pub mod card;
 pub mod command;
 pub mod copies;

@@ -1,7 +1,7 @@
 //! Claims about the state of the slots: its bytes, its copies under power cuts, and what commands do with it.
 
 use super::Slot::{self, A, B};
-use super::booted::BootedSlot;
+use super::booted_slot::BootedSlot;
 use super::card::{Card, Confirmation, Return, SlotError, TRIAL_STARTS};
 use super::copies::{COPY_OFFSETS, Copies, StateError};
 use super::disk::RawDisk as _;

@@ -16,7 +16,7 @@
 //! - **A root whose radios all fail is not confirmed if one of them worked before** (see [`before_trial`](super::before_trial)).
 
 use super::before_trial::BeforeTrial;
-use super::booted::{BootedArgs, BootedError};
+use super::booted_slot::{BootedArgs, BootedError};
 use super::card::{Card, Confirmation, SlotError};
 use super::trial::{TrialDaemonState, TrialProgress, Verdict};
 use crate::control::{BarnRequest, BarnResponse};

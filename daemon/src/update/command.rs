@@ -5,7 +5,7 @@ use super::install::{InstallError, InstallProgress, install};
 use super::keys::{KeyFileError, PublicKeys};
 use super::manifest::{Manifest, UnfitError};
 use crate::slots::before_trial::BeforeTrial;
-use crate::slots::booted::{BootedArgs, BootedError};
+use crate::slots::booted_slot::{BootedArgs, BootedError};
 use crate::slots::card::{Card, SlotError, TRIAL_STARTS};
 use service::lifecycle::{Exit, print_notice};
 use std::fs::File;

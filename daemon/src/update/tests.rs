@@ -7,7 +7,7 @@ use super::keys::{KeyFileError, PublicKeys, SigningKey};
 use super::manifest::{Manifest, READS_STATE_FORMAT, UnfitError};
 use super::seal::seal;
 use crate::slots::Slot::{self, A, B};
-use crate::slots::booted::BootedSlot;
+use crate::slots::booted_slot::BootedSlot;
 use crate::slots::card::{Card, SlotError};
 use crate::slots::copies::Copies;
 use crate::slots::fault_disk::{FaultDisk, SLOT_A_OFFSET, SLOT_BYTES, card_image, slot_bytes, start};

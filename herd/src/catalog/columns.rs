@@ -6,7 +6,7 @@
 use super::error::CatalogError;
 use super::facts::NO_FACT;
 use super::labels::NO_LABEL;
-use super::packed::PackedText;
+use super::packed_text::PackedText;
 use super::{Catalog, MAX_CATALOG_ANIMALS};
 use crate::change::AnimalStatus;
 

@@ -13,7 +13,7 @@
 use super::columns::{Entry, Marks, NO_GAIN, NO_TIME, NO_WEIGHT};
 use super::facts::Fact;
 use super::labels::NO_LABEL;
-use super::packed::{OtherTag, PackedText};
+use super::packed_text::{OtherTag, PackedText};
 use super::{BatchLabel, Catalog, CatalogError, Weighing};
 use crate::change::{AnimalId, AnimalStatus, BatchId, TagKind, TagState};
 use crate::clock::WallTime;

@@ -15,7 +15,7 @@
 use super::Catalog;
 use super::columns::{Entry, Marks, NO_GAIN, NO_TIME, NO_WEIGHT};
 use super::labels::Labels;
-use super::packed::{PackedText, TAIL_SIGNS};
+use super::packed_text::{PackedText, TAIL_SIGNS};
 use std::ops::{Deref, Range, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -283,7 +283,7 @@ impl Catalog {
 
     /// Returns the places whose tag of an index of tails ends with these signs, and some that end alike.
     pub(super) fn tailed(&self, index: Index, signs: &str) -> Run {
-        let (key, known) = super::packed::tail_key(signs);
+        let (key, known) = super::packed_text::tail_key(signs);
         self.keyed(index, key..=key | ((1 << (8 * (TAIL_SIGNS - known))) - 1))
     }
 }

@@ -62,7 +62,7 @@ mod index;
 mod labels;
 mod lots;
 mod merges;
-mod packed;
+mod packed_text;
 mod page;
 mod reads;
 mod search;
@@ -91,7 +91,7 @@ use index::Orders;
 use labels::Labels;
 use lots::GroupSums;
 use merges::Merges;
-use packed::OtherTag;
+use packed_text::OtherTag;
 use reads::Reads;
 use std::collections::{BTreeMap, BTreeSet};
 

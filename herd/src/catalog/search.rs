@@ -10,7 +10,7 @@
 
 use super::index::Index;
 use super::labels::natural_key;
-use super::packed::{PackedText, Tail};
+use super::packed_text::{PackedText, Tail};
 use super::{Catalog, CatalogAnimal, HeadFigures, LotFigures};
 use crate::change::{TagKind, TagState};
 use crate::fold::Rows;

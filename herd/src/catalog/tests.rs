@@ -1,7 +1,7 @@
 //! The memory that a catalog says it takes. An office drops the catalogs that it can do without by it.
 
 use super::facts::{FactKind, NO_FACT, NewFact};
-use super::packed::PackedText;
+use super::packed_text::PackedText;
 use super::*;
 use crate::change::{Change, Outcome, Received, RejectedPayload, TagKind, TagState};
 use crate::clock::WallTime;

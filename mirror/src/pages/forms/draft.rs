@@ -3,8 +3,8 @@
 use super::action::{Action, Subject};
 use super::answer::Reason;
 use super::form::{ActionForm, HiddenFields, PageFacts};
+use super::form_texts::{COPY, FormTexts};
 use super::page_position::PagePosition;
-use super::typed::{COPY, Typed};
 use super::{OTHER_COPY, RETRY_AFTER_S, VIEWERS_LOOK, draw_key, may_correct};
 use crate::corrections::BarnResponse;
 use crate::pages::conventions::Conventions;
@@ -58,7 +58,7 @@ pub(super) struct Draft {
     /// Path of the page that the form is on.
     pub(super) path: String,
     action: Action,
-    pub(super) typed: Typed,
+    pub(super) typed: FormTexts,
     pub(super) user: LoggedIn,
     pub(super) conventions: Conventions,
 }
@@ -68,7 +68,7 @@ impl Draft {
         pages: &PagesState,
         request: &PageRequest,
         of: Subject,
-        typed: Typed,
+        typed: FormTexts,
         user: LoggedIn,
     ) -> Result<Self, ApiError> {
         if !may_correct(&user) {

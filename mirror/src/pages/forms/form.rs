@@ -1,7 +1,7 @@
 //! The form of one correction: what it asks, and what it shows of that at first.
 
 use super::action::Action;
-use super::typed::Typed;
+use super::form_texts::FormTexts;
 use crate::pages::Conventions;
 use askama::Template;
 use herd::correction::{MAX_NOTES_CHARS, MAX_REASON_CHARS};
@@ -11,7 +11,7 @@ use herd::payload::{MAX_FIELD_CHARS, WeightUnit};
 const MAX_NUMBER_CHARS: usize = 32;
 
 /// Returns the fields of the form, with what was typed, or else what the page has.
-fn fields(action: Action, typed: &Typed, facts: &PageFacts) -> Vec<Field> {
+fn fields(action: Action, typed: &FormTexts, facts: &PageFacts) -> Vec<Field> {
     let unit = facts.unit.as_str();
     let field = |name, label: &str, input| Field::new(name, label, input, typed);
     let weight = || field("weight", &format!("Weight in {unit}"), Input::Line { mode: "decimal" }).required();
@@ -69,7 +69,7 @@ impl PageFacts {
     }
 
     /// Returns the weighings; beside the page, the one that was chosen there.
-    fn weighings(&self, typed: &Typed) -> Vec<Choice> {
+    fn weighings(&self, typed: &FormTexts) -> Vec<Choice> {
         match typed.get("replaces") {
             chosen if self.weighings.is_empty() && !chosen.is_empty() => {
                 vec![Choice { value: chosen.to_owned(), label: format!("that of change {chosen}") }]
@@ -111,7 +111,7 @@ struct Field {
 }
 
 impl Field {
-    fn new(name: &'static str, label: &str, input: Input, typed: &Typed) -> Self {
+    fn new(name: &'static str, label: &str, input: Input, typed: &FormTexts) -> Self {
         let value = typed.get(name).to_owned();
         Self { name, label: label.to_owned(), input, value, note: "", is_required: false }
     }
@@ -161,7 +161,7 @@ pub(super) struct HiddenFields {
 
 impl ActionForm {
     /// Makes the form with what was typed. `path` is that of the subject's page.
-    pub(super) fn new(path: &str, action: Action, typed: &Typed, facts: &PageFacts, hidden: HiddenFields) -> Self {
+    pub(super) fn new(path: &str, action: Action, typed: &FormTexts, facts: &PageFacts, hidden: HiddenFields) -> Self {
         let (fields, reason) = (fields(action, typed, facts), typed.get("reason").to_owned());
         Self { path: format!("{path}/correct"), action, fields, reason, hidden }
     }
@@ -187,10 +187,10 @@ mod tests {
     fn a_log_in_keeps_every_field_of_every_action() {
         for of in [Subject::Animal(1), Subject::Batch(1), Subject::Payload(1)] {
             for action in of.actions() {
-                let asked = fields(*action, &Typed::default(), &PageFacts::default());
+                let asked = fields(*action, &FormTexts::default(), &PageFacts::default());
                 let names = asked.into_iter().map(|field| field.name).chain(["action", "key", "copy", "reason"]);
                 for name in names {
-                    let typed = Typed::new(vec![(name.to_owned(), "text".to_owned())]);
+                    let typed = FormTexts::new(vec![(name.to_owned(), "text".to_owned())]);
                     assert_eq!(typed.kept().collect::<Vec<_>>(), [(name, "text")], "{action:?}");
                 }
             }

@@ -12,7 +12,7 @@
 //! - **What was typed survives.** A form that is refused is shown again, alone, with the reason. It needs no copy of the
 //!   barn, so it is shown too while that is being opened.
 //! - **A session that has ended takes nothing away.** The log-in page carries the texts in its own form, back to the same
-//!   route, which logs the user in and redirects to the form (`kept`). Nothing is forwarded before its user has seen it and
+//!   route, which logs the user in and redirects to the form (`kept_forms`). Nothing is forwarded before its user has seen it and
 //!   sends it again. Keeping the texts before the log-in was rejected: everybody could fill that memory, and push out those of
 //!   others.
 //! - **A correction is pending until it is in the office's own log.** The page says so by the number that the barn gave it,
@@ -22,10 +22,10 @@ mod action;
 mod answer;
 mod draft;
 mod form;
-mod kept;
+mod form_texts;
+mod kept_forms;
 mod page_position;
 mod reprocess;
-mod typed;
 
 pub(super) use action::{Action, Subject};
 pub(super) use form::{Choice, PageFacts};
@@ -53,11 +53,12 @@ use axum::routing::{MethodRouter, get};
 use axum::{Extension, Router};
 use draft::Draft;
 use form::{ActionForm, HiddenFields};
+use form_texts::{COPY, FormTexts};
 use herd::clock::Clock;
 use herd::position::Sequence;
 use herd::randomness::{Randomness as _, RandomnessError, SystemRandomness};
 use herd::store::Snapshot;
-use kept::KeptForms;
+use kept_forms::KeptForms;
 use page_position::PagePosition;
 use service::door::reply::{ApiError, with_method_fallback};
 use service::door::serve::connection::Connection;
@@ -65,7 +66,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
-use typed::{COPY, Typed};
 
 /// Maximum size of a form: notes, reason and password of maximum length, each byte of which may take three.
 const MAX_FORM_BYTES: usize = 24 * 1024;
@@ -115,7 +115,7 @@ impl Forms {
         };
         // Without a copy there is nothing to correct.
         let Some(copy) = site.head().map(PagePosition::of) else { return Self::default() };
-        let (path, typed) = (site.path(&of.path()), Typed::default());
+        let (path, typed) = (site.path(&of.path()), FormTexts::default());
         let form = |action: &Action| {
             let (form_token, key) = (user.form_token.clone(), format!("{key}-{}", action.as_str()));
             let hidden = HiddenFields { form_token, key, copy: copy.to_string() };
@@ -250,7 +250,7 @@ impl FormsState {
         if has_key(headers) {
             return Err(ApiError::forbidden(NO_API_KEYS));
         }
-        let typed = Typed::new(sent.form);
+        let typed = FormTexts::new(sent.form);
         let Some(user) = self.user(headers, connection) else {
             if request.media_type == MediaType::Json {
                 return Err(ApiError::unauthorized(NO_SESSION));
@@ -289,7 +289,7 @@ impl FormsState {
 
     /// Answers a form of somebody who is not logged in: with the log-in page, or once that was sent, by leading to the form.
     /// `page` is the path of the page that the form is on.
-    async fn come_in(&self, page: String, typed: &Typed, peer: IpAddr) -> Result<Response, ApiError> {
+    async fn come_in(&self, page: String, typed: &FormTexts, peer: IpAddr) -> Result<Response, ApiError> {
         let action = format!("{page}/correct");
         let (name, password) = (typed.get("name"), typed.get("password").to_owned());
         if password.is_empty() {

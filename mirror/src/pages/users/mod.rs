@@ -11,7 +11,7 @@
 //! - **The last owner stays.** An office without an owner could be managed by its machine's administrator only.
 //! - **The log says who changed whom and how.** Codes are not in it.
 
-mod answered;
+mod answered_forms;
 mod change;
 mod keys;
 
@@ -26,7 +26,7 @@ use crate::pages::page::{Page, PageContent, as_refusal, redirect};
 use crate::pages::senders::Senders;
 use crate::people::command::WELCOME_PATH;
 use crate::people::{LINK_LIFETIME, ListedUser, LoggedIn, MAX_NAME_CHARS, People, Role, UserName, UserNameError};
-use answered::AnsweredForms;
+use answered_forms::AnsweredForms;
 use askama::Template;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};

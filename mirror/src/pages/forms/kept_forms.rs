@@ -8,7 +8,7 @@
 //! - **Only somebody who has logged in puts a form here**, one for each session, and at most [`MAX_KEPT`]. Beyond that the
 //!   oldest one goes, and its path leads to the page without the texts.
 
-use super::typed::Typed;
+use super::form_texts::FormTexts;
 use crate::people::LoggedIn;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,13 +26,13 @@ struct KeptForm {
     session: String,
     /// Path of the page that the form is on.
     path: String,
-    typed: Typed,
+    typed: FormTexts,
 }
 
 impl KeptForms {
     /// Keeps the form of a session, instead of an earlier one.
-    pub(super) fn keep(&self, user: &LoggedIn, path: String, typed: &Typed) {
-        let typed = Typed::new(typed.kept().map(|(name, text)| (name.to_owned(), text.to_owned())).collect());
+    pub(super) fn keep(&self, user: &LoggedIn, path: String, typed: &FormTexts) {
+        let typed = FormTexts::new(typed.kept().map(|(name, text)| (name.to_owned(), text.to_owned())).collect());
         let mut forms = self.lock();
         forms.retain(|form| !user.owns_form(&form.session));
         if forms.len() >= MAX_KEPT {
@@ -42,7 +42,7 @@ impl KeptForms {
     }
 
     /// Returns the form of a session for a page.
-    pub(super) fn get(&self, user: &LoggedIn, path: &str) -> Option<Typed> {
+    pub(super) fn get(&self, user: &LoggedIn, path: &str) -> Option<FormTexts> {
         let forms = self.lock();
         let form = forms.iter().find(|form| form.path == path && user.owns_form(&form.session));
         form.map(|form| form.typed.clone())
@@ -72,7 +72,8 @@ mod tests {
             form_token: format!("token {n}"),
         };
         let forms = KeptForms::default();
-        let typed = Typed::new(vec![("pen".to_owned(), "P2".to_owned()), ("password".to_owned(), "secret".to_owned())]);
+        let typed =
+            FormTexts::new(vec![("pen".to_owned(), "P2".to_owned()), ("password".to_owned(), "secret".to_owned())]);
         for n in 0..=MAX_KEPT {
             forms.keep(&user(n), "/animals/3".to_owned(), &typed);
             forms.keep(&user(n), "/animals/4".to_owned(), &typed);

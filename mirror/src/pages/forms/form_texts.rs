@@ -36,7 +36,7 @@ const KEPT: [&str; 14] = [
 
 /// Reason why a form means no correction.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TypedError {
+pub(super) enum FormTextError {
     /// The form of another page, or none.
     #[error("this form has no correction of {0}; open the page again")]
     Action(String),
@@ -58,9 +58,9 @@ pub(super) enum TypedError {
 
 /// The texts of a form, by the names of their fields.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Typed(BTreeMap<String, String>);
+pub(super) struct FormTexts(BTreeMap<String, String>);
 
-impl Typed {
+impl FormTexts {
     pub(super) fn new(fields: Vec<(String, String)>) -> Self {
         Self(fields.into_iter().collect())
     }
@@ -84,9 +84,9 @@ impl Typed {
     }
 
     /// Returns the action of the form.
-    pub(super) fn action(&self, of: Subject) -> Result<Action, TypedError> {
+    pub(super) fn action(&self, of: Subject) -> Result<Action, FormTextError> {
         let named = of.actions().iter().find(|action| action.as_str() == self.get("action"));
-        named.copied().ok_or_else(|| TypedError::Action(of.name()))
+        named.copied().ok_or_else(|| FormTextError::Action(of.name()))
     }
 
     /// Returns the order that the form means, by this user.
@@ -95,7 +95,7 @@ impl Typed {
         of: Subject,
         user: &UserName,
         conventions: &Conventions,
-    ) -> Result<CorrectionOrder, TypedError> {
+    ) -> Result<CorrectionOrder, FormTextError> {
         Ok(CorrectionOrder {
             author: user.as_str().to_owned(),
             reason: self.get("reason").to_owned(),
@@ -104,7 +104,7 @@ impl Typed {
         })
     }
 
-    fn correction(&self, of: Subject, conventions: &Conventions) -> Result<CorrectionForm, TypedError> {
+    fn correction(&self, of: Subject, conventions: &Conventions) -> Result<CorrectionForm, FormTextError> {
         let action = self.action(of)?;
         let Conventions { weight_unit: unit, zone } = conventions;
         // The action is one of the subject's own.
@@ -139,25 +139,25 @@ impl Typed {
         Some(self.get(name)).filter(|text| !text.trim().is_empty()).map(str::to_owned)
     }
 
-    fn id(&self, name: &str) -> Result<u64, TypedError> {
+    fn id(&self, name: &str) -> Result<u64, FormTextError> {
         let text = self.get(name).trim();
-        text.parse().map_err(|_| TypedError::Id(quoted(text)))
+        text.parse().map_err(|_| FormTextError::Id(quoted(text)))
     }
 
-    fn tag_kind(&self) -> Result<TagKind, TypedError> {
+    fn tag_kind(&self) -> Result<TagKind, FormTextError> {
         match self.get("tag_kind") {
             "lf" => Ok(TagKind::Lf),
             "epc" => Ok(TagKind::Epc),
-            _ => Err(TypedError::TagKind),
+            _ => Err(FormTextError::TagKind),
         }
     }
 
     /// Returns the weight, which is in the unit of the pages unless it names another one.
-    fn weight(&self, unit: WeightUnit) -> Result<Kilograms, TypedError> {
+    fn weight(&self, unit: WeightUnit) -> Result<Kilograms, FormTextError> {
         let text = self.get("weight");
         let grams = Weight::parse(text, unit).grams();
         let kilograms = grams.map(|weight_g| Kilograms(Grams(weight_g).to_string()));
-        kilograms.ok_or_else(|| TypedError::Weight { text: quoted(text), unit: unit.as_str() })
+        kilograms.ok_or_else(|| FormTextError::Weight { text: quoted(text), unit: unit.as_str() })
     }
 
     /// Returns a time as the barn reads it. Browsers send `2026-05-04T08:30`, which is of the office's zone like every time on
@@ -176,8 +176,8 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn typed(fields: &[(&str, &str)]) -> Typed {
-        Typed::new(fields.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect())
+    fn typed(fields: &[(&str, &str)]) -> FormTexts {
+        FormTexts::new(fields.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect())
     }
 
     fn correction(of: Subject, fields: &[(&str, &str)]) -> Result<String, String> {
