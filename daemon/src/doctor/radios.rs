@@ -180,7 +180,8 @@ mod tests {
         findings.iter().map(|finding| (finding.part.as_str(), finding.level)).collect()
     }
 
-    /// Uses the production driver on an emulated chip.
+    /// Catches a check that fails on a good chip, or a noise that the report leaves out. Uses the production driver on an
+    /// emulated chip.
     #[test]
     fn each_part_of_a_good_chip_is_ok_and_its_noise_is_reported() {
         let findings = examined(Faults::default());

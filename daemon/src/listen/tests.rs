@@ -119,7 +119,7 @@ async fn a_radio_is_waited_for_until_it_listens_and_says_why_it_does_not() {
     assert!(tokio::time::timeout(INITIAL_TIMEOUT, radio.wait_until_listening()).await.is_ok());
 }
 
-/// Uses a chip on a dead bus.
+/// Catches a `listen` that shows nothing and does not say why. Uses a chip on a dead bus.
 #[tokio::test]
 async fn failing_radios_are_an_error_that_names_doctor() {
     let air = Air::default();

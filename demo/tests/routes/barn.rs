@@ -64,7 +64,8 @@ async fn the_barn_serves_exactly_the_calls_of_its_table() {
     assert_complete(&rows(), &routes_of(&barn().await.router));
 }
 
-/// Each row gets its own barn, so that a new row does not change the answers of the others.
+/// Catches a call that answers a caller without the right, or refuses one that has it. Each row gets its own barn, so that a
+/// new row does not change the answers of the others.
 #[tokio::test]
 async fn each_call_of_the_barn_is_answered_according_to_its_caller() {
     let (rows, mut golden) = (rows(), Golden::new("routes_barn"));

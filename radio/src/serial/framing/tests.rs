@@ -147,7 +147,8 @@ fn random_byte(rng: &mut ChaCha12Rng) -> u8 {
     if rng.random() { rng.random() } else { SPECIAL_BYTES[rng.random_range(0..SPECIAL_BYTES.len())] }
 }
 
-/// Does what the fuzz targets do, without a fuzzer: a million bytes per framing, in streams of up to 4,000.
+/// Catches a decoder that fails on broken bytes, as the fuzz targets do, without a fuzzer: a million bytes per framing, in
+/// streams of up to 4,000.
 #[test]
 fn a_million_mutated_bytes_break_no_decoder() {
     println!("seed {SEED}");

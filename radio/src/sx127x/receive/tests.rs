@@ -233,7 +233,7 @@ fn a_closed_queue_ends_the_drain() {
 }
 
 proptest! {
-    /// For any content of registers and FIFO, a drain ends and delivers only packets.
+    /// Catches a drain that never ends, or that delivers what its counters do not account for, for any registers.
     #[test]
     fn no_register_content_breaks_a_drain(
         registers in proptest::array::uniform32(any::<u8>()), flags: u8, mode in prop_oneof![Just(0x85_u8), any::<u8>()]
