@@ -168,7 +168,7 @@ fn compressed_length() -> usize {
 proptest! {
     /// Catches bytes that make a parser panic.
     #[test]
-    fn no_file_panics(bytes in proptest::collection::vec(any::<u8>(), 0..400), is_update: bool) {
+    fn no_bytes_make_a_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), is_update: bool) {
         let mut file = bytes;
         if is_update {
             file.splice(0..0, *b"herdlinx-update\n\x01\0\0\0\x10\0\0\0");

@@ -260,8 +260,9 @@ impl Catalog {
 mod tests {
     use super::*;
 
+    /// Catches a next page that begins elsewhere, and a text that is taken for a cursor.
     #[test]
-    fn cursors_read_back() {
+    fn a_cursor_reads_back_and_no_other_text_is_one() {
         for text in ["118", "118.48303036", "0.0"] {
             assert_eq!(text.parse::<Cursor>().unwrap().to_string(), text);
         }
