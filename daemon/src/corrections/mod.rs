@@ -138,10 +138,10 @@ fn correction_response(receipt: CorrectionReceipt) -> Result<(StatusCode, Value)
     let body = |status: &str, sequence: Sequence, message: String| json!({"success": true, "status": status, "sequence": sequence, "message": message});
     match receipt {
         CorrectionReceipt::Kept { sequence } => {
-            Ok((StatusCode::CREATED, body("corrected", sequence, format!("kept as change {sequence}"))))
+            Ok((StatusCode::CREATED, body("corrected", sequence, format!("recorded as change {sequence}"))))
         }
         CorrectionReceipt::Duplicate { of } => {
-            let message = format!("change {of} already: nothing was written");
+            let message = format!("already recorded as change {of}; nothing was written");
             Ok((StatusCode::OK, body("already_corrected", of, message)))
         }
         CorrectionReceipt::Refused(error) => Err(refusal(&error)),

@@ -54,7 +54,7 @@ impl Answer {
             Self::Duplicate { of, hash, received_at_us } => {
                 let at = received_at_us.and_then(iso_utc_if_set);
                 let when = at.as_ref().map_or_else(String::new, |at| format!(", received {at}"));
-                ApiError::new(StatusCode::CONFLICT, "duplicate", format!("held already as change {of}{when}"))
+                ApiError::new(StatusCode::CONFLICT, "duplicate", format!("already recorded as change {of}{when}"))
                     .with("payload_id", of.0)
                     .with("payload_hash", hash.to_string())
                     .with("received_at", at)
@@ -115,7 +115,7 @@ struct StoredMessage(Sequence);
 
 impl Display for StoredMessage {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "stored as change {}", self.0)
+        write!(f, "recorded as change {}", self.0)
     }
 }
 
@@ -244,8 +244,8 @@ mod tests {
             (body["message"].as_str().unwrap().to_owned(), body["received_at"].as_str().map(str::to_owned))
         };
         let at = "2026-01-15T10:35:20.000Z";
-        let known = format!("held already as change 2, received {at}");
+        let known = format!("already recorded as change 2, received {at}");
         assert_eq!(answer(1_768_473_320_000_000), (known, Some(at.to_owned())));
-        assert_eq!(answer(5_000_000), ("held already as change 2".to_owned(), None));
+        assert_eq!(answer(5_000_000), ("already recorded as change 2".to_owned(), None));
     }
 }

@@ -76,7 +76,7 @@ async fn a_new_payload_gets_201_with_its_sequence_and_hash_and_the_key_is_its_ch
     let (status, retry_after, answer) = door.payload("hxb:TEST001:LF999:UHF888").await;
     assert_eq!((status, retry_after), (201, None));
     let expected = json!({
-        "success": true, "status": "stored", "payload_id": 2, "payload_hash": HASH, "message": "stored as change 2",
+        "success": true, "status": "stored", "payload_id": 2, "payload_hash": HASH, "message": "recorded as change 2",
     });
     assert_eq!(answer, expected);
     let received = door.world.received(2);
@@ -102,7 +102,7 @@ async fn a_duplicate_gets_409_with_the_change_that_it_repeats_and_its_time() {
     let expected = json!({
         "success": false, "error": "duplicate", "status": "duplicate", "payload_id": 2, "payload_hash": HASH,
         "received_at": "2024-01-15T10:35:20.000Z",
-        "message": "held already as change 2, received 2024-01-15T10:35:20.000Z",
+        "message": "already recorded as change 2, received 2024-01-15T10:35:20.000Z",
     });
     assert_eq!(answer, expected);
     door.world.clock.pass(Duration::from_millis(1));

@@ -216,7 +216,7 @@ impl ReceiveLoop {
         tracing::warn!(
             channel = self.channel.name,
             remedy = "set `strip_bytes = 4` for this radio",
-            "packets begin with four bytes that RadioHead adds, and are kept as rejections"
+            "packets begin with the four bytes of RadioHead, and are recorded as rejections"
         );
     }
 

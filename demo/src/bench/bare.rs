@@ -92,6 +92,6 @@ fn stored(text: &str) -> Value {
     let hash = content_hash(text.as_bytes()).to_string();
     json!({
         "success": true, "status": "stored", "payload_id": 100_000, "payload_hash": hash,
-        "message": "stored as change 100000",
+        "message": "recorded as change 100000",
     })
 }

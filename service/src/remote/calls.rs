@@ -160,7 +160,8 @@ pub(super) async fn payload(State(state): State<ApiState>, Id(id): Id, _: NoQuer
                 unfolded if unfolded > snapshot.folded()? => None,
                 sequence => snapshot.payload(sequence)?,
             };
-            let payload = payload.ok_or_else(|| ApiError::not_found(format!("no payload is kept as change {id}")))?;
+            let payload =
+                payload.ok_or_else(|| ApiError::not_found(format!("no payload is recorded as change {id}")))?;
             Ok(ItemReply::new(BufferedPayload::from(payload)))
         })
         .await
