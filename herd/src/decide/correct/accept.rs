@@ -3,7 +3,7 @@
 //! The event takes effect at the change that accepts it, with the times of its arrival.
 
 use super::super::identity::Identity;
-use super::{CorrectionError, DecideError, Outcome, era_of};
+use super::{CorrectionEffect, CorrectionError, DecideError, era_of};
 use crate::change::{self, AnimalId, CorrectionResult, LateEvent, Received};
 use crate::decide::{History, Judge, Verdict};
 use crate::fold::{Rows, RowsError};
@@ -22,7 +22,7 @@ impl<R: Rows> Judge<'_, R> {
         of: Sequence,
         animal: Option<AnimalId>,
         batch: Option<&str>,
-    ) -> Result<Outcome, DecideError> {
+    ) -> Result<CorrectionEffect, DecideError> {
         let received = self.payload_to_accept(history, of)?;
         let still = |reason| CorrectionError::StillRejected { sequence: of, reason };
         let weight_unit = self.rules.weight_unit(&received.origin.reader_group);

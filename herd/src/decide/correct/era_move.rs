@@ -51,7 +51,7 @@ struct Candidate {
 }
 
 /// The result of a move, the states that it leaves and the animals that it touches.
-type Outcome = (MoveResult, Rewrite);
+type MoveOutcome = (MoveResult, Rewrite);
 
 /// Decides how the payload `of` is moved into the era that `start` is about, as the change `sequence`.
 ///
@@ -74,7 +74,7 @@ pub fn decide_era_move<R: Rows>(
     // The clock of its arrival: an export belongs to the batch of that time, however long that has rested since.
     let judge = Judge::new(rows, rules, sequence, &origin, arrival);
     let event_id = event.id.clone();
-    let outcome = match judge.moved(history, of, &event, former.as_ref()) {
+    let outcome = match judge.move_payload(history, of, &event, former.as_ref()) {
         Err(DecideError::Rows(error)) => return Err(error),
         Err(DecideError::Refused(_)) => Some((MoveResult::Left(MoveObstacle::TooMuchHistory), Rewrite::default())),
         Ok(outcome) => outcome,
@@ -175,20 +175,20 @@ pub(in crate::decide) fn era_of(rows: &impl Rows, of: Sequence, origin: &Origin)
 
 impl<R: Rows> Judge<'_, R> {
     /// Moves a payload into the era of the judge's origin. Returns `None` if it is rejected there too.
-    fn moved(
+    fn move_payload(
         &self,
         history: &impl History,
         of: Sequence,
         event: &Event,
         former: Option<&EventPlace>,
-    ) -> Result<Option<Outcome>, DecideError> {
+    ) -> Result<Option<MoveOutcome>, DecideError> {
         if let Some(former) = former.filter(|_| event.id.is_none())
             && !self.leads_elsewhere(event, former)?
         {
             return Ok(None);
         }
         if let Some(other) = self.payload_with_event_id(event)?.filter(|other| *other != of) {
-            return self.contradicted(history, Rejection::EventIdReused { of: other.0 }, former);
+            return self.void_contradicted(history, Rejection::EventIdReused { of: other.0 }, former);
         }
         let batch = former.and_then(|event| event.batch);
         let insertion = Insertion { of, origin: self.origin, received: self.clock, event, batch };
@@ -200,7 +200,7 @@ impl<R: Rows> Judge<'_, R> {
             }
             Ok(_) => Ok(None),
             Err(DecideError::Refused(CorrectionError::StillRejected { reason, .. })) => {
-                self.contradicted(history, reason, former)
+                self.void_contradicted(history, reason, former)
             }
             Err(error) => Err(error),
         }
@@ -225,12 +225,12 @@ impl<R: Rows> Judge<'_, R> {
     }
 
     /// Voids an event that contradicts the era. A payload that is no event stays rejected.
-    fn contradicted(
+    fn void_contradicted(
         &self,
         history: &impl History,
         reason: Rejection,
         former: Option<&EventPlace>,
-    ) -> Result<Option<Outcome>, DecideError> {
+    ) -> Result<Option<MoveOutcome>, DecideError> {
         if former.is_none() {
             return Ok(None);
         }

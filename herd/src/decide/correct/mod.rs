@@ -71,7 +71,7 @@ pub enum CorrectionDecision {
 }
 
 /// The result of a correction, and the animals that it touches.
-type Outcome = (CorrectionResult, Vec<Previous>);
+type CorrectionEffect = (CorrectionResult, Vec<Previous>);
 
 /// Why a correction has no outcome.
 enum DecideError {
@@ -131,7 +131,7 @@ fn is_same(before: &Corrected, request: &CorrectionRequest) -> bool {
 }
 
 impl<R: Rows> Judge<'_, R> {
-    fn correction(&self, history: &impl History, correction: &Correction) -> Result<Outcome, DecideError> {
+    fn correction(&self, history: &impl History, correction: &Correction) -> Result<CorrectionEffect, DecideError> {
         match correction {
             Correction::Void { sequence } => self.void(history, *sequence),
             Correction::AcceptRejected { sequence, animal, batch_number } => {
@@ -198,7 +198,7 @@ impl<R: Rows> Judge<'_, R> {
     }
 
     /// Makes the correction in a dry run, and returns what it leaves.
-    fn edit(&self, correction: &Correction) -> Result<Outcome, DecideError> {
+    fn edit(&self, correction: &Correction) -> Result<CorrectionEffect, DecideError> {
         let to = match correction {
             Correction::MoveBatch { animal, batch_number } => {
                 let to = self.batch_of(SourceType::Hxb, batch_number)?;
@@ -225,7 +225,7 @@ impl<R: Rows> Judge<'_, R> {
         Ok((CorrectionResult::States(Box::new(states)), previous))
     }
 
-    fn new_reader_era(&self, reader_group: &str, first: Option<Sequence>) -> Result<Outcome, DecideError> {
+    fn new_reader_era(&self, reader_group: &str, first: Option<Sequence>) -> Result<CorrectionEffect, DecideError> {
         if let Some(first) = first.filter(|first| !(Sequence(1)..self.sequence).contains(first)) {
             return Err(CorrectionError::UnknownPayload(first).into());
         }

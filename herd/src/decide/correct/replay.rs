@@ -73,7 +73,7 @@ impl<'a, R: Rows> Replay<'a, R> {
     }
 
     /// Decides a step again on the rows as they are now, and applies it.
-    pub(super) fn redecide(&mut self, step: &ReplayStep<'_>) -> Result<(), RowsError> {
+    pub(super) fn redecide_step(&mut self, step: &ReplayStep<'_>) -> Result<(), RowsError> {
         let ReplayStep { at, sequence, change } = *step;
         match change {
             // The replay itself makes the states that a move left. A merge depends on which animal was touched last.
@@ -88,7 +88,7 @@ impl<'a, R: Rows> Replay<'a, R> {
             _ => {}
         }
         let Some(event) = self.event_of_family(change) else { return Ok(()) };
-        let accepted = self.redecided(&event, self.founds_anew(step, &event)?)?;
+        let accepted = self.redecide_event(&event, self.founds_anew(step, &event)?)?;
         self.fold_event(at, &event, &accepted)?;
         match change {
             Change::EraMove(moved) => {
@@ -202,7 +202,7 @@ impl<'a, R: Rows> Replay<'a, R> {
 
     /// Decides again about an event: the relation of its tags to its animal, which old tags it takes off, and whether it
     /// merges another animal into it.
-    fn redecided(&self, decided: &ReplayedEvent<'_>, founds_anew: bool) -> Result<PlacedEvent, RowsError> {
+    fn redecide_event(&self, decided: &ReplayedEvent<'_>, founds_anew: bool) -> Result<PlacedEvent, RowsError> {
         // No animal has the number 0, so that the row of a founded animal counts too.
         let judge = Judge::new(&self.rows, self.rules, Sequence::ZERO, decided.origin, decided.decided);
         let own = decided.accepted.animal;

@@ -104,7 +104,7 @@ impl<R: Rows> Judge<'_, R> {
             if step.at < first {
                 replay.apply(&step)?;
             } else if !edit.drops(&step) && !self.is_void(&step)? {
-                replay.redecide(&step)?;
+                replay.redecide_step(&step)?;
             }
         }
         if let Some(event) = pending {

@@ -5,7 +5,7 @@
 //! funders that it brought to its batch are still shown there.
 
 use super::rewrite::{EventPlace, HistoryEdit};
-use super::{CorrectionError, DecideError, Outcome};
+use super::{CorrectionEffect, CorrectionError, DecideError};
 use crate::change::{self, Change, CorrectionResult, PlacedEvent, Received};
 use crate::decide::{History, Judge};
 use crate::fold::{Rows, RowsError};
@@ -14,7 +14,7 @@ use crate::tables::Amendments;
 
 impl<R: Rows> Judge<'_, R> {
     /// Voids the event of the payload `of`.
-    pub(super) fn void(&self, history: &impl History, of: Sequence) -> Result<Outcome, DecideError> {
+    pub(super) fn void(&self, history: &impl History, of: Sequence) -> Result<CorrectionEffect, DecideError> {
         let received = history.received_at(of)?.ok_or(CorrectionError::UnknownPayload(of))?;
         let amendments = self.amendments(of)?;
         if let Some(by) = amendments.void() {
