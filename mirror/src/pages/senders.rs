@@ -1,4 +1,4 @@
-//! Those who may send a form: users of one role and above. Programs have a way of their own.
+//! Users who may send a form: those of one role and above. Programs have a way of their own.
 
 use super::browsers::Browsers;
 use super::error::PageError;
