@@ -115,15 +115,7 @@ pub(crate) fn load_keys(local: &LocalFile) -> Result<KeyRing, KeyError> {
 
 /// Opens `local.redb`. An existing file without content beside a log has lost what was in it.
 pub(crate) fn open_local(directory: &StateDir) -> Result<LocalFile, LocalError> {
-    let (path, log) = (directory.local_file(), directory.path().join(LOG_FILE));
-    let is_found = path.exists();
-    let has_log = std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
-    let lost = |path| LocalError::Damaged { path, reason: "it is empty, and the barn has a log".to_owned() };
-    if is_found && has_log && std::fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
-        return Err(lost(path));
-    }
-    let local = directory.open_local()?;
-    if is_found && has_log && local.is_empty()? { Err(lost(path)) } else { Ok(local) }
+    directory.open_local(&[LOG_FILE])
 }
 
 impl BarnFiles {

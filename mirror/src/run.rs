@@ -7,7 +7,7 @@ use crate::follow::FollowSettings;
 use crate::pages::{self, Browsers, Conventions};
 use crate::people::{People, PeopleError, command as user_command};
 use crate::settings::Settings;
-use crate::sites::{FollowerError, OfficeIdentity, OfficeMetrics, SiteCommandError, SiteFiles, Sites};
+use crate::sites::{FollowerError, HISTORY, OfficeIdentity, OfficeMetrics, SiteCommandError, SiteFiles, Sites};
 use axum::Router;
 use herd::clock::{Clock, SystemClock};
 use herd::pairing::{Fingerprint, MAX_OFFICE_NAME_CHARS};
@@ -117,7 +117,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let directory = StateDir::new(&settings.state_dir);
     directory.create()?;
-    let local = directory.wait_for_local().await?;
+    let local = directory.wait_for_local(&HISTORY).await?;
     let keys = Arc::new(KeyRing::load(local.clone(), clock.clone(), SystemRandomness)?);
     let tokens = Arc::new(TokenRing::load(local.clone(), keys.clone(), clock.clone(), SystemRandomness)?);
     let people = Arc::new(People::load(local.clone(), clock.clone(), SystemRandomness)?);

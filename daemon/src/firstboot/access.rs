@@ -2,6 +2,7 @@
 
 use super::Places;
 use super::record::{DeadCode, Pending};
+use crate::open::open_local;
 use crate::pairing_code::{self, StoreOutcome};
 use herd::clock::SystemClock;
 use herd::pairing::{PairingCode, PairingCodeError};
@@ -53,7 +54,7 @@ pub(super) fn store(places: &Places, pending: &Pending) -> Result<Option<DeadCod
         let directory = StateDir::new(places.state());
         become_owner_of(directory.path())?;
         directory.create()?;
-        let local = directory.open_local()?;
+        let local = open_local(&directory)?;
         if let Some(text) = &pending.api_key_hash {
             let mut hash = [0; 32];
             hex::decode_to_slice(text, &mut hash).map_err(|_| AccessError::Hash)?;

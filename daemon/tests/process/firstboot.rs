@@ -122,3 +122,18 @@ fn the_template_is_printed_and_sets_nothing() {
     assert_eq!(barn.first_boot(&[]).status.code(), Some(0));
     assert!(barn.result().contains("sets nothing"), "{}", barn.result());
 }
+
+/// Catches a card whose key makes a lost file of keys a whole one, and with it a barn that has forgotten every revocation.
+#[test]
+fn the_card_stores_no_key_in_a_file_that_lost_its_keys() {
+    let barn = Barn::with_card(Some(card_file("good").as_bytes()));
+    barn.secret(&["key", "add", "chute-1", "--scope", "ingest"]);
+    assert_eq!(barn.start().stop(Signal::TERM), Some(0));
+    fs::write(barn.state_dir().join("local.redb"), b"").unwrap();
+    let applied = barn.first_boot(&[]);
+    assert!(!applied.status.success() && stderr_text(&applied).contains("the file is damaged"), "{applied:?}");
+    let process = barn.start_from_card();
+    assert_eq!(process.get("/api/remote/health").1["failing"][0], "keys");
+    assert_eq!(process.get_with_key(API_KEY, "/api/remote/status").1["error"], "keys_damaged");
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+}

@@ -1,6 +1,7 @@
 //! The files of an office that does not run, for commands.
 
 use crate::settings::Settings;
+use crate::sites::HISTORY;
 use herd::store::LocalFile;
 use service::control::{ControlError, DirectError};
 use service::process::StateDir;
@@ -16,5 +17,5 @@ pub(super) fn open_local(settings: &Settings, creates: bool) -> Result<LocalFile
         let message = format!("there is no office in {place}: check `state_dir`, or pair a barn with `add`");
         return Err(ControlError::new("no_office", message).into());
     }
-    Ok(directory.open_local()?)
+    Ok(directory.open_local(&HISTORY)?)
 }

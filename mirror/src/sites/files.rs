@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 pub const SITES_DIRECTORY: &str = "sites";
 /// Directory of the copies of removed sites, in the state directory.
 const REMOVED_DIRECTORY: &str = "removed";
+/// Directories that have content only in an office that has paired a barn, and has that in its `local.redb`.
+pub const HISTORY: [&str; 2] = [SITES_DIRECTORY, REMOVED_DIRECTORY];
 
 /// Reason why the files of the sites could not be read or changed.
 #[derive(Debug, thiserror::Error)]

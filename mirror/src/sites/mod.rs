@@ -22,7 +22,7 @@ pub use crate::follow::{Arrival, Arrivals, LinkState};
 pub use catalogs::{Catalogs, NoCatalogError};
 pub use command_error::SiteCommandError;
 pub use details::SiteDetails;
-pub use files::{SITES_DIRECTORY, SiteFiles, SiteFilesError};
+pub use files::{HISTORY, SITES_DIRECTORY, SiteFiles, SiteFilesError};
 pub use follower::WriterError;
 pub use metrics::OfficeMetrics;
 pub use name::{MAX_NAME_CHARS, SiteName, SiteNameError};

@@ -6,6 +6,7 @@ use crate::{FollowedBarn, get, pair_and_follow, wait_until_copied};
 use herd::position::Position;
 use herd::store::{ApplyError, ChangeRun, Directory, JOURNAL_FILE, LOG_FILE, Store, StoreError, TABLES_FILE};
 use service::harness::NarrowSettings;
+use service::process::LOCAL_FILE;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -132,4 +133,34 @@ async fn a_canceled_copy_is_closed_first_also_when_the_complete_one_cannot_be_op
     yard.wait_until_equal(LONG).await;
     yard.office.run(&["verify", "barn"]);
     assert_eq!(yard.office.stop().code(), Some(0), "{}", yard.office.log());
+}
+
+/// Catches an office that has lost its users, keys and barns, and starts as if it were new. Catches one that is refused as
+/// well after a person moved the file away.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_file_of_keys_beside_copies_is_a_damaged_one() {
+    let FollowedBarn { barn, mut office, .. } = pair_and_follow(3).await;
+    assert_eq!(office.stop().code(), Some(0));
+    let local = office.state_dir().join(LOCAL_FILE);
+    for damage in [[].as_slice(), &[0x5a; 9_000]] {
+        fs::write(&local, damage).unwrap();
+        for command in [&["show", "batches"][..], &["key", "add", "new", "--scope", "read"], &["run"]] {
+            let refused = office.output(command);
+            let text = String::from_utf8_lossy(&refused.stderr);
+            assert_eq!(refused.status.code(), Some(3), "{command:?}: {text}");
+            assert!(text.contains("the file is damaged: restore it from a backup, or move it away"), "{text}");
+        }
+        assert!(fs::read(&local).unwrap() == damage, "the file is left as it is");
+    }
+    fs::remove_file(&local).unwrap();
+    for _ in 0..2 {
+        office.start();
+        office.address().await;
+        assert_eq!(office.stop().code(), Some(0), "{}", office.log());
+    }
+    office.run(&["add", &barn.pair("office-2")]);
+    office.start();
+    let (address, client) = (office.address().await, office.client());
+    wait_until_copied(&office, &client, &address, "barn", &barn).await;
+    assert_eq!(office.stop().code(), Some(0), "{}", office.log());
 }

@@ -16,6 +16,10 @@ use tokio::time::{Instant, sleep};
 pub const LOCAL_FILE: &str = "local.redb";
 /// Directory of the certificate that the process makes for itself.
 pub const TLS_DIRECTORY: &str = "tls";
+/// Namespace of the row in a `local.redb` that was made beside a history.
+const MADE_NAMESPACE: &str = "made";
+/// Key of that row, whose value names the history.
+const MADE_BESIDE: &str = "beside";
 /// Mode of the directories: they hold secrets.
 const OWNER_ONLY: u32 = 0o700;
 
@@ -94,15 +98,34 @@ impl StateDir {
     }
 
     /// Opens `local.redb`, creating it if it does not exist.
-    pub fn open_local(&self) -> Result<LocalFile, LocalError> {
-        LocalFile::open(self.local_file())
+    ///
+    /// `history` are names in the directory that have content only after something was written into `local.redb`: beside
+    /// them, a file without content has lost what was in it.
+    pub fn open_local(&self, history: &[&str]) -> Result<LocalFile, LocalError> {
+        let path = self.local_file();
+        let Some(trace) = history.iter().find(|name| has_content(&self.path.join(name))) else {
+            return LocalFile::open(path);
+        };
+        let lost =
+            |path| LocalError::Damaged { path, reason: format!("it is empty, and there is `{trace}` beside it") };
+        let before = path.metadata().ok();
+        if before.as_ref().is_some_and(|file| file.len() == 0) {
+            return Err(lost(path));
+        }
+        let local = LocalFile::open(&path)?;
+        if before.is_none() {
+            // Its maker took the old one away. Without a row, the next start would find the new one damaged.
+            local.put(MADE_NAMESPACE, MADE_BESIDE, *trace)?;
+        }
+        if local.is_empty()? { Err(lost(path)) } else { Ok(local) }
     }
 
-    /// Opens `local.redb`, waiting while a command has it open, at most [`LOCKED_TIMEOUT`].
-    pub async fn wait_for_local(&self) -> Result<LocalFile, LocalError> {
+    /// Opens `local.redb` like [`open_local`](Self::open_local), waiting while a command has it open, at most
+    /// [`LOCKED_TIMEOUT`].
+    pub async fn wait_for_local(&self, history: &[&str]) -> Result<LocalFile, LocalError> {
         let start = Instant::now();
         loop {
-            match self.open_local() {
+            match self.open_local(history) {
                 Err(LocalError::Locked { .. }) if start.elapsed() < LOCKED_TIMEOUT => sleep(LOCKED_RETRY).await,
                 opened => return opened,
             }
@@ -138,6 +161,15 @@ pub fn own_addresses() -> Vec<SanEntry> {
 /// address that it serves is one of an interface.
 pub fn has_address(ip: IpAddr) -> bool {
     !matches!(TcpListener::bind((ip, 0)), Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable)
+}
+
+/// Returns true if there is a file with bytes, or a directory with entries.
+fn has_content(path: &Path) -> bool {
+    match path.metadata() {
+        Ok(found) if found.is_dir() => path.read_dir().is_ok_and(|mut entries| entries.next().is_some()),
+        Ok(found) => found.len() > 0,
+        Err(_) => false,
+    }
 }
 
 fn create_directory(path: &Path) -> Result<(), StateDirError> {
@@ -187,24 +219,59 @@ mod tests {
         assert_eq!(places, (Path::new("/data"), "/data/control.sock".into(), "/data/local.redb".into()));
     }
 
+    /// Catches keys that vanished with a file that was made anew, a first start that passes for it, and a file that a person
+    /// moved away and that no second start takes.
+    #[test]
+    fn a_file_of_keys_without_content_is_damage_only_beside_a_history() {
+        let place = tempfile::tempdir().unwrap();
+        let state = StateDir::new(place.path());
+        let (log, copies) = (place.path().join("log"), place.path().join("copies"));
+        let open = || state.open_local(&["log", "copies"]);
+        let damage = || match open() {
+            Err(LocalError::Damaged { reason, .. }) => reason,
+            opened => panic!("{opened:?}"),
+        };
+        drop(open().unwrap());
+        fs::write(&log, "").unwrap();
+        fs::create_dir(&copies).unwrap();
+        drop(open().unwrap());
+        for (trace, name) in [(&log, "`log`"), (&copies.join("north"), "`copies`")] {
+            fs::remove_file(state.local_file()).unwrap();
+            drop(open().unwrap());
+            fs::write(trace, "a change").unwrap();
+            assert!(damage().contains(name), "it has no row");
+            fs::write(state.local_file(), "").unwrap();
+            assert!(damage().contains(name), "it has no byte");
+            assert_eq!(fs::metadata(state.local_file()).unwrap().len(), 0, "it is left as it is");
+
+            fs::remove_file(state.local_file()).unwrap();
+            drop(open().unwrap());
+            drop(open().unwrap());
+            fs::remove_file(trace).unwrap();
+            fs::remove_file(state.local_file()).unwrap();
+            fs::write(&log, "").unwrap();
+            drop(open().unwrap());
+        }
+    }
+
     /// Catches a start that fails because of a command of a second, and one that never ends.
     #[tokio::test(start_paused = true)]
     async fn a_locked_file_is_waited_for_and_not_longer_than_the_timeout() {
         let place = tempfile::tempdir().unwrap();
         let state = StateDir::new(place.path());
-        let held = state.open_local().unwrap();
+        let held = state.open_local(&[]).unwrap();
         let start = Instant::now();
-        assert!(matches!(state.wait_for_local().await, Err(LocalError::Locked { .. })));
+        assert!(matches!(state.wait_for_local(&[]).await, Err(LocalError::Locked { .. })));
         assert_eq!(start.elapsed(), LOCKED_TIMEOUT);
-        let (opened, ()) = tokio::join!(state.wait_for_local(), async {
+        let (opened, ()) = tokio::join!(state.wait_for_local(&[]), async {
             sleep(LOCKED_TIMEOUT / 2).await;
             drop(held);
         });
         opened.unwrap();
     }
 
-    /// Catches a process that gets a new key at each start, which no paired office accepts, and one that ignores the
-    /// operator's certificate.
+    /// Catches a process that gets a new key at each start, which no paired office accepts, a certificate without the addresses
+    /// of its machine, and one of the operator that is ignored.
     #[test]
     fn the_own_certificate_is_made_once_and_the_operators_one_is_loaded() {
         let place = tempfile::tempdir().unwrap();

@@ -96,7 +96,7 @@ fn a_code_that_pairs_no_office_is_told_until_a_file_brings_another() {
         let world = World::with_file(&file_with_code(&code(5)));
         let local = StateDir::new(world.path("root/var/lib/herdlinx"));
         local.create().unwrap();
-        store_dead(&local.open_local().unwrap(), &code(5), is_used).unwrap();
+        store_dead(&local.open_local(&[]).unwrap(), &code(5), is_used).unwrap();
         world.boot().unwrap();
         let head = world.stable_head();
         assert!(head.contains(text) && head.contains("herdlinx-mirror prepare"), "{head}");
@@ -109,6 +109,26 @@ fn a_code_that_pairs_no_office_is_told_until_a_file_brings_another() {
         world.write("card/herdlinx.toml", &file_with_code(&code(6)));
         world.boot().unwrap();
         assert!(world.stable_head().contains("herdlinx.toml is applied.\r\n"), "{}", world.result());
-        assert_eq!(store(&local.open_local().unwrap(), &code(6)).unwrap(), StoreOutcome::Unchanged);
+        assert_eq!(store(&local.open_local(&[]).unwrap(), &code(6)).unwrap(), StoreOutcome::Unchanged);
     }
+}
+
+/// Catches a card that stores its key in the empty file of lost ones: with that row, the daemon takes the file for whole.
+#[test]
+fn a_key_is_not_stored_in_a_file_that_lost_its_content() {
+    let world = World::with_file(GOOD);
+    let state = StateDir::new(world.path("root/var/lib/herdlinx"));
+    state.create().unwrap();
+    fs::write(state.path().join(herd::store::LOG_FILE), "a log").unwrap();
+    fs::write(state.local_file(), "").unwrap();
+    for _ in 0..2 {
+        let refused = world.boot().unwrap_err().to_string();
+        assert!(refused.contains("local.redb") && refused.contains("the file is damaged"), "{refused}");
+        assert_eq!(fs::metadata(state.local_file()).unwrap().len(), 0, "it is left as it is");
+    }
+    assert!(world.read("card/herdlinx.toml").contains(API_KEY), "the key is not stored yet");
+    fs::remove_file(state.local_file()).unwrap();
+    world.boot().unwrap();
+    assert!(world.keys().check(API_KEY).is_some());
+    assert!(!world.read("card/herdlinx.toml").contains(API_KEY));
 }

@@ -101,7 +101,7 @@ impl World {
     }
 
     fn keys(&self) -> KeyRing {
-        let local = StateDir::new(self.path("root/var/lib/herdlinx")).open_local().unwrap();
+        let local = StateDir::new(self.path("root/var/lib/herdlinx")).open_local(&[]).unwrap();
         let clock = Arc::new(herd::clock::SystemClock::default());
         KeyRing::load(local, clock, herd::randomness::SystemRandomness).unwrap()
     }
@@ -241,7 +241,7 @@ fn a_pairing_code_waits_for_the_office_and_leaves_the_card() {
     world.boot().unwrap();
     assert!(world.result().contains("South") && world.result().contains("one-time code"), "{}", world.result());
     assert!(world.files().values().all(|content| !content.contains("pair-")), "{:?}", world.files());
-    let local = StateDir::new(world.path("root/var/lib/herdlinx")).open_local().unwrap();
+    let local = StateDir::new(world.path("root/var/lib/herdlinx")).open_local(&[]).unwrap();
     assert_eq!(store(&local, &code).unwrap(), StoreOutcome::Unchanged);
 }
 
