@@ -8,8 +8,9 @@
 //! - **One peer holds at most [`MAX_CONNECTIONS_PER_PEER`] connections; a further one is refused.** Replacing its oldest
 //!   one instead would cost a TLS handshake each time. An IPv6 peer is a network of 64 bits, because a machine chooses
 //!   among 2^64 addresses.
-//! - **One task checks all deadlines once a second.** A body cannot check its own: HTTP/2 does not poll it while the
-//!   peer's window is closed. A timer for each connection costs more and is no more exact than anybody needs.
+//! - **One task checks all deadlines once a second.** A body cannot check its own: hyper takes a slice of it, and polls it
+//!   again only once that slice is on its way, which on HTTP/2 needs a window of the peer. A timer for each connection costs
+//!   more and is no more exact than anybody needs.
 
 use super::cap::{Cap, CapCounts};
 use super::connection::{Connection, Room, SharedState};

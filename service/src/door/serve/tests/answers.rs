@@ -127,3 +127,42 @@ async fn a_connection_whose_answer_is_not_taken_is_closed() {
     tokio::time::timeout(ANSWER_TIMEOUT * 2, closed).await.expect("the answers are held for ever");
     assert_eq!(server.connections.counts().caps[Cap::AnswerTime as usize], 2);
 }
+
+/// Reads frames of HTTP/2 (RFC 9113) until the connection is closed, and answers pings.
+async fn answer_pings(stream: &mut TlsStream<TcpStream>) -> io::Result<()> {
+    const HEAD_BYTES: usize = 9;
+    const PING: u8 = 6;
+    const ACK: u8 = 1;
+    loop {
+        let mut frame = vec![0; HEAD_BYTES];
+        stream.read_exact(&mut frame).await?;
+        let length = u32::from_be_bytes([0, frame[0], frame[1], frame[2]]) as usize;
+        frame.resize(HEAD_BYTES + length, 0);
+        stream.read_exact(&mut frame[HEAD_BYTES..]).await?;
+        if (frame[3], frame[4]) == (PING, 0) {
+            frame[4] = ACK;
+            stream.write_all(&frame).await?;
+        }
+    }
+}
+
+/// Catches an answer that is held for ever on HTTP/2, for a peer that replies to pings and never opens its window. The
+/// deadline begins when hyper polls the body. One that waited for the window first would never begin it.
+#[tokio::test]
+async fn an_answer_on_http_2_is_not_held_for_a_peer_that_opens_no_window() {
+    let server = start_with_large_answers();
+    let mut config = client(server.identity.spki_sha256(), &rustls::version::TLS13);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let mut stream = begin_tls(TcpStream::connect(server.running.addr).await.unwrap(), config).await.unwrap();
+    // SETTINGS with INITIAL_WINDOW_SIZE 0.
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0").await.unwrap();
+    // GET /large and GET /stream, in the static table of HPACK (RFC 7541, appendix A) as far as it goes.
+    stream.write_all(b"\0\0\x13\x01\x05\0\0\0\x01\x82\x87\x04\x06/large\x01\x07barn:80").await.unwrap();
+    stream.write_all(b"\0\0\x14\x01\x05\0\0\0\x03\x82\x87\x04\x07/stream\x01\x07barn:80").await.unwrap();
+    wait_for_bytes(&server, |bytes| bytes == 2 * LARGE_BYTES).await;
+    tokio::time::pause();
+    let closed = tokio::time::timeout(ANSWER_TIMEOUT * 2, answer_pings(&mut stream)).await;
+    assert!(closed.is_ok(), "the answers are held for ever");
+    wait_for_bytes(&server, |bytes| bytes == 0).await;
+    assert_eq!(server.connections.counts().caps[Cap::AnswerTime as usize], 1);
+}
