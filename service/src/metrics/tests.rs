@@ -14,6 +14,7 @@ use herd::position::Sequence;
 use herd::testing::TestBarn;
 use herd::wire::WIRE_VERSION;
 use std::fmt;
+use std::net::Ipv4Addr;
 use tower::ServiceExt as _;
 
 /// The metrics of a store, of its deliveries and of its backups.
@@ -80,7 +81,11 @@ async fn scrape(accept: &str) -> (String, String) {
         TestBarn::with_payloads(&["event:hxbchi000117|weight:267.3|lid:1", "event:hxbchi000121|weight:270|lid:1"]);
     let site = Site(vec![([("site", "north")], barn.reader())]);
     let process = ProcessMetrics::new("herdlinxd", "1.2.3");
-    let routes = router(vec![Box::new(process), Box::new(Connections::default()), Box::new(site)]);
+    let connections = Connections::default();
+    for (hits, cap) in (1..).zip(Cap::ALL) {
+        (0..hits).for_each(|_| connections.count(cap, Ipv4Addr::LOCALHOST.into()));
+    }
+    let routes = router(vec![Box::new(process), Box::new(connections), Box::new(site)]);
     let request = Request::get(METRICS_PATH).header(header::ACCEPT, accept).body(Body::empty()).unwrap();
     let response = routes.oneshot(request).await.unwrap();
     let media_type = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
@@ -100,8 +105,8 @@ async fn each_family_has_its_value() {
         r#"herdlinx_build_info{{program="herdlinxd",version="1.2.3",fold_version="{FOLD_VERSION}",wire_version="{WIRE_VERSION}"}} 1"#
     );
     assert_eq!((samples[0], &samples[1..]), (build.as_str(), &SAMPLES[..]));
-    let expected = Cap::ALL.map(|cap| format!(r#"herdlinx_cap_hits_total{{limit="{}"}} 0"#, cap.name()));
-    assert_eq!(caps, expected);
+    let hits = |(hits, cap): (u32, Cap)| format!(r#"herdlinx_cap_hits_total{{limit="{}"}} {hits}"#, cap.name());
+    assert_eq!(caps, (1..).zip(Cap::ALL).map(hits).collect::<Vec<_>>());
     assert!(
         page.lines().any(|line| line.starts_with("herdlinx_uptime_seconds ")) && page.ends_with("# EOF\n"),
         "{page}"

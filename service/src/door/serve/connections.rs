@@ -149,7 +149,7 @@ impl Connections {
     }
 
     /// Counts a connection or an answer that a limit has hit, and warns about it at times.
-    pub(super) fn count(&self, cap: Cap, peer: IpAddr) {
+    pub(crate) fn count(&self, cap: Cap, peer: IpAddr) {
         self.0.shared.caps.count(cap, peer);
     }
 
