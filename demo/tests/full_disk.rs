@@ -10,15 +10,15 @@
 
 mod yard;
 
-use demo::processes::BarnSettings;
-use serde_json::Value;
+use demo::processes::{BarnSettings, Client};
+use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use yard::modem::modem_at;
-use yard::pages::{html, json};
+use yard::pages;
 use yard::{Yard, own_programs, until};
 
 /// Set for a test that has mounts of its own.
@@ -74,6 +74,13 @@ impl Disk {
         }
     }
 
+    /// Gives up so much of the filler that this many bytes are free.
+    fn free(&self, free_bytes: u64) {
+        let missing = free_bytes.saturating_sub(self.free_bytes());
+        let file = File::options().write(true).open(self.filler()).unwrap();
+        file.set_len(file.metadata().unwrap().len() - missing).unwrap();
+    }
+
     fn make_room(&self) {
         std::fs::remove_file(self.filler()).unwrap();
     }
@@ -96,11 +103,25 @@ async fn yard_with_disks() -> (Yard, [Disk; 2], File) {
     for disk in &disks {
         assert_ne!(disk.root.metadata().unwrap().dev(), yard.directory.path().metadata().unwrap().dev());
     }
+    wait_for_modem(&yard).await;
+    (yard, disks, modem)
+}
+
+async fn wait_for_modem(yard: &Yard) {
     until("the modem is listened to", async || {
         yard.barn.status().unwrap().radios.iter().all(|radio| radio.state == "listening").then_some(())
     })
     .await;
-    (yard, disks, modem)
+}
+
+/// Waits until the barn's health names the disk.
+async fn wait_for_failing_disk(office: &Client) {
+    until("the health names the disk", async || {
+        let health = office.get("/api/remote/health", "application/json").await.ok()?;
+        let failing = health.json().unwrap()["failing"].take();
+        (health.status == 503 && failing.as_array()?.contains(&json!("disk"))).then_some(())
+    })
+    .await;
 }
 
 fn serial_radio(port: &Path) -> String {
@@ -131,7 +152,7 @@ impl Sender {
 }
 
 async fn shown_at_the_office(yard: &Yard, batch: &str) {
-    until(batch, async || json(&yard.pages, &format!("/batches/{batch}")).await.ok()).await;
+    until(batch, async || pages::json(&yard.pages, &format!("/batches/{batch}")).await.ok()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,6 +164,7 @@ async fn a_barn_on_a_full_disk_loses_nothing_hears_radios_and_goes_on_by_itself(
     let (mut yard, [disk, _], mut modem) = yard_with_disks().await;
     let mut sender = Sender::default();
     sender.send_until(&yard, 201).await;
+    let office = yard.barn.client(&yard.barn.key("office-2", &["sync"]).unwrap()).unwrap();
 
     disk.fill(IN_RESERVE);
     let refusal = sender.send_until(&yard, 503).await;
@@ -158,12 +180,24 @@ async fn a_barn_on_a_full_disk_loses_nothing_hears_radios_and_goes_on_by_itself(
     })
     .await;
     yard.barn.kill();
+    // The kernel keeps the lock of a killed process on a pseudo-terminal while the far end is open.
+    let port = yard.directory.path().join("modem");
+    std::fs::remove_file(&port).unwrap();
+    modem = modem_at(&port);
     yard.barn.start().await.unwrap();
+    sender.send_until(&yard, 503).await;
+    wait_for_failing_disk(&office).await;
+    let end = office.get_json("/api/sync/schema").await.unwrap()["data"]["state"]["position"].take();
+    assert_eq!(end["sequence"], json!(yard.barn.status().unwrap().sequence), "{end}");
+    disk.free(IN_RESERVE);
+    wait_for_modem(&yard).await;
+    modem.write_all(b"hxb:STARTED:LF4:UHF4\n").unwrap();
+    shown_at_the_office(&yard, "STARTED").await;
     sender.send_until(&yard, 503).await;
     disk.make_room();
     sender.send_until(&yard, 201).await;
     let log = yard.wait_until_equal().await;
-    for kept in sender.stored.iter().map(String::as_str).chain(["hxb:RESERVE:LF3:UHF3"]) {
+    for kept in sender.stored.iter().map(String::as_str).chain(["hxb:RESERVE:LF3:UHF3", "hxb:STARTED:LF4:UHF4"]) {
         log.sequence_of(kept);
     }
     yard.verify().await;
@@ -184,7 +218,7 @@ async fn a_packet_that_a_full_disk_cannot_take_waits_for_room() {
         radios.iter().any(|radio| radio.counts.received == 1).then_some(())
     })
     .await;
-    assert_eq!(json(&yard.pages, "/batches/WAITS").await, Err(404));
+    assert_eq!(pages::json(&yard.pages, "/batches/WAITS").await, Err(404));
     disk.make_room();
     shown_at_the_office(&yard, "WAITS").await;
     yard.wait_until_equal().await;
@@ -210,10 +244,10 @@ async fn an_office_on_a_full_disk_shows_its_copy_and_goes_on_by_itself() {
         let batch = end.replace(' ', "-");
         assert_eq!(yard.deliver(&format!("hxb:{batch}:LF9:UHF9")).await.0, 201, "{end}");
         until("the office says why it lags", async || {
-            html(&yard.pages, "/status").await.ok()?.contains("bytes free").then_some(())
+            pages::html(&yard.pages, "/status").await.ok()?.contains("bytes free").then_some(())
         })
         .await;
-        assert_eq!(json(&yard.pages, &format!("/batches/{batch}")).await, Err(404), "{end}");
+        assert_eq!(pages::json(&yard.pages, &format!("/batches/{batch}")).await, Err(404), "{end}");
         shown_at_the_office(&yard, "ROOM").await;
         disk.make_room();
         shown_at_the_office(&yard, &batch).await;
