@@ -1,6 +1,7 @@
 //! Hostile connections of several kinds.
 
 use super::http2;
+use futures::FutureExt as _;
 use futures::future::join_all;
 use mirror::link::{Trust, client_config};
 use rustls::pki_types::ServerName;
@@ -11,6 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::unconstrained;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -19,6 +21,8 @@ use tokio_rustls::client::TlsStream;
 const CONNECTIONS_PER_ADDRESS: usize = 100;
 /// Length of a header that never ends. It fits into the buffer of a connection.
 const HEADER_BYTES: usize = 15_000;
+/// Length of a header that does not fit: six buffers.
+const LONG_HEADER_BYTES: usize = 100_000;
 /// Number of requests on each HTTP/2 connection.
 const STREAMS: u32 = 32;
 
@@ -31,6 +35,8 @@ pub(crate) enum Kind {
     Tls,
     /// A request whose head never ends.
     Header,
+    /// A request whose head is longer than the buffer. The answer says that the server reads no further.
+    LongHeader,
     /// HTTP/2 requests whose answers the peer does not take, because its windows are zero.
     ZeroWindows,
     /// Exports with a key, of which nothing is read.
@@ -38,13 +44,15 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] = [Self::Tcp, Self::Tls, Self::Header, Self::ZeroWindows, Self::Exports];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Tcp, Self::Tls, Self::Header, Self::LongHeader, Self::ZeroWindows, Self::Exports];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Tcp => "bare TCP",
             Self::Tls => "TLS begun",
             Self::Header => "HTTP/1.1 header dribble",
+            Self::LongHeader => "HTTP/1.1 header too long",
             Self::ZeroWindows => "HTTP/2 with zero windows",
             Self::Exports => "exports of one read key",
         }
@@ -63,7 +71,7 @@ pub(crate) struct Target {
 
 /// Connections that are held open until this is dropped.
 pub(crate) struct Attack {
-    held: Vec<Box<dyn AsyncRead + Send + Unpin>>,
+    held: Vec<Connection>,
 }
 
 impl Attack {
@@ -76,6 +84,13 @@ impl Attack {
     /// Returns the number of connections that got as far as their kind goes.
     pub(crate) fn accepted(&self) -> usize {
         self.held.len()
+    }
+
+    /// Returns the number of those that the process has not closed. Reads at most a byte of each.
+    pub(crate) async fn live(&mut self) -> usize {
+        let is_open = |connection: &mut Connection| !matches!(connection.read_u8().now_or_never(), Some(Err(_)));
+        // Tokio would let a task look at about a hundred connections at once, and call the others not ready.
+        unconstrained(async { self.held.iter_mut().filter_map(|held| is_open(held).then_some(())).count() }).await
     }
 }
 
@@ -94,8 +109,14 @@ async fn open(target: &Target, kind: Kind, number: usize) -> io::Result<Connecti
             }
             Kind::Header => {
                 let mut tls = begin_tls(target, tcp, b"http/1.1").await?;
-                let head = format!("GET / HTTP/1.1\r\nHost: barn\r\nX-Long: {}", "x".repeat(HEADER_BYTES));
-                tls.write_all(head.as_bytes()).await?;
+                tls.write_all(endless_head(HEADER_BYTES).as_bytes()).await?;
+                Box::new(tls)
+            }
+            Kind::LongHeader => {
+                let mut tls = begin_tls(target, tcp, b"http/1.1").await?;
+                // The server may close the connection before it has all of it.
+                let _ = tls.write_all(endless_head(LONG_HEADER_BYTES).as_bytes()).await;
+                expect_status(&mut tls, 431).await?;
                 Box::new(tls)
             }
             Kind::ZeroWindows => {
@@ -108,13 +129,27 @@ async fn open(target: &Target, kind: Kind, number: usize) -> io::Result<Connecti
                 let head =
                     format!("GET /api/sync/full-export HTTP/1.1\r\nHost: barn\r\nX-API-Key: {}\r\n\r\n", target.key);
                 tls.write_all(head.as_bytes()).await?;
-                tls.read_u8().await?;
+                expect_status(&mut tls, 200).await?;
                 Box::new(tls)
             }
         };
         Ok(connection)
     };
     timeout(TIMEOUT, opening).await?
+}
+
+/// Returns the beginning of a request, whose last header has this length so far.
+fn endless_head(bytes: usize) -> String {
+    format!("GET / HTTP/1.1\r\nHost: barn\r\nX-Long: {}", "x".repeat(bytes))
+}
+
+/// Reads the beginning of an answer. Another status is an error.
+async fn expect_status(tls: &mut TlsStream<TcpStream>, status: u16) -> io::Result<()> {
+    let expected = format!("HTTP/1.1 {status} ");
+    let mut begin = vec![0; expected.len()];
+    tls.read_exact(&mut begin).await?;
+    let found = String::from_utf8_lossy(&begin);
+    if found == expected { Ok(()) } else { Err(io::Error::other(format!("`{found}` instead of `{expected}`"))) }
 }
 
 /// Connects from an address of loopback that no honest client has.
