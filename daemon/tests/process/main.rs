@@ -13,6 +13,8 @@ mod slots;
 mod supervisor;
 
 use barn::{Barn, stderr_text, stdout_text, wait_until};
+use daemon::ingest::MAX_PAYLOADS;
+use daemon::recorder::QUEUE_PAYLOADS;
 use herd::pairing::Pairing;
 use serde_json::json;
 use service::control::SOCKET_NAME;
@@ -21,6 +23,9 @@ use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
+
+/// Number of callers whose full arrays fill the queue, while another one waits for room.
+const FILLING_CALLERS: usize = QUEUE_PAYLOADS / MAX_PAYLOADS + 1;
 
 /// Catches a payload that an ordinary restart loses, and one that the restarted process records a second time.
 #[test]
@@ -106,6 +111,39 @@ fn a_shutdown_does_not_wait_for_hanging_peers_and_loses_no_packet_of_a_radio() {
     let received = std::fs::read_to_string(ledger).unwrap();
     let missing: HashSet<&str> = received.lines().filter(|line| !store.contains(*line)).collect();
     assert!(received.lines().count() > 50 && missing.is_empty(), "{missing:?}");
+}
+
+/// Catches a shutdown that drops packets of a radio, or an acknowledged array, because callers have filled the queue.
+#[test]
+fn a_shutdown_while_callers_fill_the_queue_loses_no_packet_of_a_radio() {
+    let barn = Barn::new();
+    let (writer, reader) = ["ingest", "read"].map(|scope| barn.secret(&["key", "add", scope, "--scope", scope])).into();
+    let ledger = barn.path("heard");
+    let process = barn.start_with_env(&[
+        ("HERDLINX_RADIO__KIND", "simulated"),
+        ("HERDLINX_RADIO__SIMULATED__RATE_PER_S", "500"),
+        ("HERDLINX_RADIO__SIMULATED__LEDGER", ledger.to_str().unwrap()),
+    ]);
+    let array = |caller, n| {
+        let payloads = (0..MAX_PAYLOADS).map(|at| format!("hxb:FULL:LF{caller}-{n}-{at}:UHF{caller}-{n}-{at}"));
+        json!({ "payloads": payloads.collect::<Vec<_>>() })
+    };
+    let is_full = || {
+        let (_, answer) = process.get_with_key(&reader, "/api/lora/buffer-status");
+        answer["data"]["queued_payloads"].as_u64() > Some((QUEUE_PAYLOADS - MAX_PAYLOADS) as u64)
+    };
+    wait_until("more than 50 packets are recorded", || process.status().sequence.0 > 50);
+    let full = || wait_until("the queue has no room for another array", is_full);
+    let answers = process.post_until_shutdown(&writer, FILLING_CALLERS, array, full, Signal::TERM);
+    assert_eq!(process.wait(), Some(0));
+
+    let store = barn.payloads();
+    let received = std::fs::read_to_string(ledger).unwrap();
+    let missing: HashSet<&str> = received.lines().filter(|line| !store.contains(*line)).collect();
+    assert!(received.lines().count() > 50 && missing.is_empty(), "{missing:?}");
+    let stored = answers.iter().filter(|(status, _)| *status == 200).flat_map(|(_, body)| body["payloads"].as_array());
+    let lost = stored.flatten().filter(|payload| !store.contains(&hex::encode(payload.as_str().unwrap()))).count();
+    assert_eq!(lost, 0);
 }
 
 /// Catches a command that writes to the files of a running process, applies a correction twice, or exits with 0
@@ -206,12 +244,13 @@ fn payloads_acknowledged_during_a_shutdown_are_stored() {
     let key = barn.secret(&["key", "add", "chute-1", "--scope", "ingest"]);
     let process = barn.start();
     let fifty_stored = || wait_until("fifty payloads are stored", || process.status().sequence.0 > 50);
-    let answers = process.post_until_shutdown(&key, 8, fifty_stored, Signal::TERM);
+    let call = |caller, n| json!({ "payload": format!("hxb:STORM:LF{caller}-{n}:UHF{caller}-{n}") });
+    let answers = process.post_until_shutdown(&key, 8, call, fifty_stored, Signal::TERM);
     assert_eq!(process.wait(), Some(0));
     let stored = barn.payloads();
     let acknowledged: Vec<_> = answers.iter().filter(|(status, _)| *status == 201).collect();
     assert!(acknowledged.len() >= 50);
-    assert!(acknowledged.iter().all(|(_, payload)| stored.contains(&hex::encode(payload))));
+    assert!(acknowledged.iter().all(|(_, body)| stored.contains(&hex::encode(body["payload"].as_str().unwrap()))));
     let statuses: HashSet<u16> = answers.iter().map(|(status, _)| *status).collect();
     assert!(statuses.is_subset(&HashSet::from([201, 503])), "{statuses:?}");
 }

@@ -3,7 +3,7 @@
 
 use crate::barn::{Barn, wait_until};
 use daemon::control::{BarnRequest, BarnResponse, BarnStatus};
-use serde_json::{Value, json};
+use serde_json::Value;
 use service::control::{SOCKET_NAME, ask};
 use service::harness::{ChildProcess, Signal, TIMEOUT};
 use std::fs::read_to_string;
@@ -66,34 +66,37 @@ impl<'a> Process<'a> {
         self.child.wait_blocking().unwrap_or_else(|error| panic!("{error}")).code()
     }
 
-    /// Has `callers` threads post distinct payloads, each until its first request without an answer. Sends `signal`
-    /// once `ready` returns. Returns the status and the payload of every answer.
+    /// Has `callers` threads post the bodies that `call` makes of the caller's number and that of the call, each until its
+    /// first request without an answer. Sends `signal` once `ready` returns. Returns status and body of every answered call.
     pub(crate) fn post_until_shutdown(
         &self,
         key: &str,
         callers: usize,
+        call: impl Fn(usize, usize) -> Value + Sync,
         ready: impl FnOnce(),
         signal: Signal,
-    ) -> Vec<(u16, String)> {
+    ) -> Vec<(u16, Value)> {
+        let call = &call;
         std::thread::scope(|scope| {
-            let callers: Vec<_> =
-                (0..callers).map(|caller| scope.spawn(move || self.post_until_refused(key, caller))).collect();
+            let callers: Vec<_> = (0..callers)
+                .map(|caller| scope.spawn(move || self.post_until_refused(key, |n| call(caller, n))))
+                .collect();
             ready();
             self.signal(signal);
             callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
         })
     }
 
-    fn post_until_refused(&self, key: &str, caller: usize) -> Vec<(u16, String)> {
+    fn post_until_refused(&self, key: &str, call: impl Fn(usize) -> Value) -> Vec<(u16, Value)> {
         let mut answers = Vec::new();
         block_on(async {
             let client = self.client();
             for n in 0.. {
-                let payload = format!("hxb:STORM:LF{caller}-{n}:UHF{caller}-{n}");
+                let body = call(n);
                 let request = client.post(self.url("/api/lora/receive")).header("X-API-Key", key);
                 let request = request.header("Content-Type", "application/json");
-                let Ok(answer) = request.body(json!({ "payload": payload }).to_string()).send().await else { break };
-                answers.push((answer.status().as_u16(), payload));
+                let Ok(answer) = request.body(body.to_string()).send().await else { break };
+                answers.push((answer.status().as_u16(), body));
             }
         });
         answers
