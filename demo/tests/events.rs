@@ -104,11 +104,16 @@ async fn barn_and_office_send_the_same_events_and_close_with_a_reason_on_shutdow
 async fn a_close_is_answered_and_a_browser_shows_its_key_as_a_subprotocol() {
     let yard = Yard::open(&own_programs(), |_| BarnSettings::default()).await;
     let key = yard.barn.key("screen", &["read"]).unwrap();
-    let mut listener = listen(&yard.barn, "/api/events", &key).await;
-    next_event(&mut listener).await.unwrap();
-    let normal = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-    listener.close(Some(normal)).await.unwrap();
-    assert_eq!(next_event(&mut listener).await, Err(Some((1000, String::new()))));
+    let at_office = yard.office.key("screen", &["read"]).unwrap();
+    yard.wait_until_equal().await;
+    let listeners =
+        [listen(&yard.barn, "/api/events", &key).await, listen(&yard.office, "/api/events", &at_office).await];
+    for (side, mut listener) in ["barn", "office"].into_iter().zip(listeners) {
+        next_event(&mut listener).await.unwrap();
+        let normal = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+        listener.close(Some(normal)).await.unwrap();
+        assert_eq!(next_event(&mut listener).await, Err(Some((1000, String::new()))), "{side}");
+    }
 
     let http = client(&Trust::Pin(yard.barn.spki_sha256().unwrap())).unwrap();
     for (protocols, status, chosen) in [

@@ -9,6 +9,7 @@ use herd::decide::Rules;
 use herd::position::Sequence;
 use herd::store::Incoming;
 use serde_json::Value;
+use service::sheet::is_hidden;
 use service::show::{ListRequest, ShowError};
 
 const FIRST: ListRequest = ListRequest { limit: 2, next: None, json: false, csv: false };
@@ -248,12 +249,25 @@ async fn the_next_page_of_a_sheet_is_announced_on_stderr() {
     assert_eq!((sheet.lines().count(), stderr.as_str()), (2, "More: --next main/1/hxbchi/118\n"));
 }
 
+/// Catches a payload that commands a terminal, by ESC or by CSI in one character, or that turns a line around.
 #[tokio::test]
-async fn no_control_character_reaches_the_terminal() {
+async fn no_hidden_character_reaches_the_terminal() {
     let world = world().await;
-    for line in ["payloads --status error", "payloads --csv", "payloads --json", "change 4", "change 4 --json"] {
+    let raw = "noise\u{9b}2J\u{202e}evil".into();
+    let origin = Origin { channel: "gate".into(), reader_group: "main".into(), ..Origin::default() };
+    world.recorder.record(Incoming { raw, origin, at: world.clock.read() }).await.unwrap();
+    for (line, escape) in [
+        ("payloads --status error", r"noise\u{9b}2J\u{202e}evil"),
+        ("payloads --csv", ""),
+        ("payloads --json", r"noise\u009b2J\u202eevil"),
+        ("change 4", "noise"),
+        ("change 10", "noise"),
+        ("change 4 --json", "noise"),
+        ("change 10 --json", r"\u202eevil"),
+    ] {
         let text = stdout(&world, line);
-        assert!(text.contains("noise") && !text.contains('\u{1b}'), "{text:?}");
+        let hidden: Vec<_> = text.chars().filter(|c| is_hidden(*c) && !"\n\r\u{feff}".contains(*c)).collect();
+        assert!(text.contains("noise") && text.contains(escape) && hidden.is_empty(), "{line}: {hidden:?} in {text:?}");
     }
 }
 

@@ -12,7 +12,7 @@ use herd::clock::SystemClock;
 use herd::pairing::Pairing;
 use herd::position::StoreId;
 use herd::randomness::SeededRandomness;
-use herd::store::LocalFile;
+use herd::store::{LocalFile, MemoryDisk};
 use service::door::certificate::Identity;
 use service::door::serve::{bind, serve};
 use service::harness::TIMEOUT;
@@ -256,4 +256,25 @@ async fn an_office_is_unhealthy_once_it_has_stopped_following_a_barn() {
     let (status, body) = get_page(&health(sites, keys), ELSEWHERE, HEALTH_PATH, With::Nothing).await;
     assert!(status == 503 && body.contains(r#""failing":["replication"]"#), "{status} {body}");
     assert!(!body.contains("misled"), "it needs no key, so it names no site: {body}");
+}
+
+/// Catches an office that is called healthy although no key can be added or revoked, or unhealthy for ever after that.
+#[tokio::test]
+async fn an_office_names_its_keys_after_a_failed_write_until_one_succeeds() {
+    let (directory, disk) = (tempfile::tempdir().unwrap(), MemoryDisk::default());
+    let local = LocalFile::open_in(&disk).unwrap();
+    let clock = Arc::new(SystemClock::default());
+    let keys = Arc::new(KeyRing::load(local.clone(), clock.clone(), SeededRandomness::new(1)).unwrap());
+    let settings = FollowSettings { sync_interval: std::time::Duration::from_secs(10), seed: 1 };
+    let (sites, _failures) = Sites::start(SiteFiles::new(local, directory.path()), settings, clock).await.unwrap();
+    let router = health(sites, keys.clone());
+    let answer = async || get_page(&router, ELSEWHERE, HEALTH_PATH, With::Nothing).await;
+    assert_eq!(answer().await.0, 200);
+    assert!(disk.fail_after("local.redb", 0));
+    assert!(keys.add("lost", [Scope::Read].into()).is_err());
+    let (status, body) = answer().await;
+    assert!(status == 503 && body.contains(r#""failing":["keys"]"#), "{status} {body}");
+    assert!(disk.fail_after("local.redb", u64::MAX));
+    keys.add("kept", [Scope::Read].into()).unwrap();
+    assert_eq!(answer().await.0, 200);
 }

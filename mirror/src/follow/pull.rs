@@ -1,7 +1,7 @@
 //! Pulls: pages on request, until the source has no more.
 //!
-//! - A pull has no limit on its length but one on the time without progress. The size of its page adapts to the link: see
-//!   the `page_size` module.
+//! - A pull ends after a time without progress, and the transfer of its page after five minutes: see `link::get`. The size
+//!   of the page adapts to the link, so that a slow one keeps within that: see the `page_size` module.
 //! - Of a page that was cut, what arrived is kept in memory, at most one page, and the next pull asks for the changes after
 //!   it. Once the source agrees with that position, the changes are applied; [`herd::wire::read_cut_page`] says why not
 //!   before. If it does not agree, they are dropped and fetched again.

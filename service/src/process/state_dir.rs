@@ -183,6 +183,7 @@ mod tests {
     use std::fs;
     use std::net::Ipv4Addr;
     use std::os::unix::fs::PermissionsExt as _;
+    use x509_parser::extensions::GeneralName;
 
     const NO_TLS: TlsSettings = TlsSettings { certificate: None, key: None };
 
@@ -279,6 +280,17 @@ mod tests {
         let made = state.identity(&NO_TLS).unwrap();
         assert_eq!(mode(&place.path().join(TLS_DIRECTORY)), 0o700);
         assert_eq!(state.identity(&NO_TLS).unwrap().spki_sha256(), made.spki_sha256());
+        let der = made.leaf_der();
+        let (_, leaf) = x509_parser::parse_x509_certificate(&der).unwrap();
+        let names = &leaf.subject_alternative_name().unwrap().unwrap().value.general_names;
+        for own in own_addresses() {
+            let SanEntry::Ip(ip) = &own else { continue };
+            let bytes = match ip {
+                IpAddr::V4(ip) => ip.octets().to_vec(),
+                IpAddr::V6(ip) => ip.octets().to_vec(),
+            };
+            assert!(names.contains(&GeneralName::IPAddress(&bytes)), "{own:?}: {names:?}");
+        }
 
         let files = made.files();
         let own = TlsSettings { certificate: Some(files.certificate.clone()), key: Some(files.key.clone()) };
