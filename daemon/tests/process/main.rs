@@ -141,7 +141,8 @@ fn a_shutdown_while_callers_fill_the_queue_loses_no_packet_of_a_radio() {
     let received = std::fs::read_to_string(ledger).unwrap();
     let missing: HashSet<&str> = received.lines().filter(|line| !store.contains(*line)).collect();
     assert!(received.lines().count() > 50 && missing.is_empty(), "{missing:?}");
-    let stored = answers.iter().filter(|(status, _)| *status == 200).flat_map(|(_, body)| body["payloads"].as_array());
+    let stored =
+        answers.iter().filter(|(status, _)| *status == 200).filter_map(|(_, body)| body["payloads"].as_array());
     let lost = stored.flatten().filter(|payload| !store.contains(&hex::encode(payload.as_str().unwrap()))).count();
     assert_eq!(lost, 0);
 }

@@ -150,7 +150,7 @@ mod tests {
     use crate::decide::Rules;
     use crate::position::{Digest, StoreId};
     use crate::store::row::lay_rows;
-    use crate::store::{Changes, Incoming, MemoryDisk, Store};
+    use crate::store::{Incoming, MemoryDisk, Store};
 
     fn kept(rows: &IntactRows) -> Vec<u64> {
         rows.0.lock().unwrap().iter().map(|row| row.first.0).collect()
@@ -182,7 +182,7 @@ mod tests {
     /// Catches rows of many short changes whose places are not counted: they take three times the memory of the bytes.
     #[test]
     fn the_places_of_changes_count_as_well() {
-        let (rows, changes) = (IntactRows::default(), Changes::from_iter(std::iter::repeat_n([7].as_slice(), 1_000)));
+        let (rows, changes) = (IntactRows::default(), std::iter::repeat_n([7].as_slice(), 1_000).collect());
         let (laid, _) = lay_rows(Sequence(0), Digest([1; 32]), &changes);
         for n in 0..200 {
             let bytes = RowBytes::Tail(laid[0].1.as_slice().into());

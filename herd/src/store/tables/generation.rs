@@ -46,7 +46,7 @@ impl Versions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum KeptVersions {
     None,
-    /// That of the commit before.
+    /// The version of the commit before.
     LastOne,
     All,
 }
