@@ -11,7 +11,7 @@ pub enum StagingError {
     #[error("interrupted: run the same command again")]
     Interrupted,
     /// The staging directory cannot be removed.
-    #[error("cannot remove {}, which an earlier run left: {source}", path.display())]
+    #[error("cannot remove {}, which an earlier run left: {source}; remove it, and run the command again", path.display())]
     Remove {
         /// The directory.
         path: PathBuf,
