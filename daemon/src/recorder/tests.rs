@@ -341,6 +341,25 @@ async fn duplicate_counts_by_channel_survive_a_restart() {
     assert_eq!(recorder.status().borrow().duplicates["gate"], expected);
 }
 
+/// Catches a `local.redb` that fails and is written to again and again, or never.
+#[tokio::test(start_paused = true)]
+async fn duplicate_counts_that_could_not_be_written_are_written_a_minute_later() {
+    let disk = MemoryDisk::default();
+    let local = LocalFile::open_in(&disk).unwrap();
+    let seams = RecorderSeams { disk: DiskGauge::plenty(), local: Some(local.clone()) };
+    let (recorder, _reader, _writer) = start(&MemoryDisk::default(), seams);
+    recorder.record_all(vec![scan(1), scan(1)]).await.unwrap();
+    let written = || local.list::<DuplicateStats>("duplicates").unwrap().len();
+    assert!(disk.fail_after("local.redb", 0));
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert!(disk.fail_after("local.redb", u64::MAX));
+    assert_eq!(written(), 0);
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    assert_eq!(written(), 0, "tried again within the minute");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(written(), 1);
+}
+
 /// Catches a writer that syncs its tables only at a shutdown: a power cut after a quiet night would mean folding the
 /// whole day again. And one that leaves the end of the log in the journal, although nobody is waiting.
 #[tokio::test(start_paused = true)]
