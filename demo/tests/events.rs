@@ -10,9 +10,10 @@ mod yard;
 use demo::processes::{Barn, BarnSettings, Client, Process, Side};
 use futures::StreamExt as _;
 use mirror::link::{Trust, client};
-use reqwest::Upgraded;
+use reqwest::{Response, Upgraded};
 use serde_json::{Value, json};
 use service::harness::TIMEOUT;
+use std::collections::BTreeMap;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -34,19 +35,29 @@ const MAX_GROWTH_BYTES: u64 = 64 * 1024 * 1024;
 
 type Listener = WebSocketStream<Upgraded>;
 
-/// Opens an event stream with a key that the process accepts.
-async fn listen<S: Side>(process: &Process<S>, path_and_query: &str, key: &str) -> Listener {
+/// Asks for a WebSocket with these headers.
+async fn ask<S: Side>(process: &Process<S>, path_and_query: &str, headers: &[(&str, &str)]) -> Response {
     let http = client(&Trust::Pin(process.spki_sha256().unwrap())).unwrap();
     let request = http
         .get(format!("https://{}{path_and_query}", process.address()))
-        .header("X-API-Key", key)
         .header("Connection", "Upgrade")
         .header("Upgrade", "websocket")
         .header("Sec-WebSocket-Version", "13")
         .header("Sec-WebSocket-Key", generate_key());
-    let answer = request.timeout(TIMEOUT).send().await.unwrap();
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    request.timeout(TIMEOUT).send().await.unwrap()
+}
+
+/// Opens an event stream with these headers, which the process accepts.
+async fn listen_with<S: Side>(process: &Process<S>, path_and_query: &str, headers: &[(&str, &str)]) -> Listener {
+    let answer = ask(process, path_and_query, headers).await;
     assert_eq!(answer.status(), 101, "{path_and_query}");
     WebSocketStream::from_raw_socket(answer.upgrade().await.unwrap(), Role::Client, None).await
+}
+
+/// Opens an event stream with a key that the process accepts.
+async fn listen<S: Side>(process: &Process<S>, path_and_query: &str, key: &str) -> Listener {
+    listen_with(process, path_and_query, &[("X-API-Key", key)]).await
 }
 
 /// Returns the next event other than a heartbeat, as text. At the end of the connection, returns the close code and
@@ -115,23 +126,57 @@ async fn a_close_is_answered_and_a_browser_shows_its_key_as_a_subprotocol() {
         assert_eq!(next_event(&mut listener).await, Err(Some((1000, String::new()))), "{side}");
     }
 
-    let http = client(&Trust::Pin(yard.barn.spki_sha256().unwrap())).unwrap();
     for (protocols, status, chosen) in [
         (format!("herdlinx, {key}"), 101, Some("herdlinx")),
         ("herdlinx, hxb_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned(), 401, None),
         ("herdlinx".to_owned(), 401, None),
     ] {
-        let request = http
-            .get(format!("https://{}/api/events", yard.barn.address()))
-            .header("Connection", "Upgrade")
-            .header("Upgrade", "websocket")
-            .header("Sec-WebSocket-Version", "13")
-            .header("Sec-WebSocket-Key", generate_key())
-            .header("Sec-WebSocket-Protocol", protocols);
-        let answer = request.timeout(TIMEOUT).send().await.unwrap();
+        let answer = ask(&yard.barn, "/api/events", &[("Sec-WebSocket-Protocol", &protocols)]).await;
         let protocol = answer.headers().get("Sec-WebSocket-Protocol").map(|value| value.to_str().unwrap());
         assert_eq!((answer.status().as_u16(), protocol), (status, chosen));
     }
+}
+
+/// Catches a page of another origin that reads along by the cookie of a user, and a screen that reads on after the log-out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_the_office_opens_events_by_the_session_of_its_user_and_no_other_page_does() {
+    let yard = Yard::open(&own_programs(), |_| BarnSettings::default()).await;
+    yard.wait_until_equal().await;
+    let browser = client(&Trust::Pin(yard.office.spki_sha256().unwrap())).unwrap();
+    let link = yard.office.run(&["user", "add", "Ana", "--role", "viewer"]).unwrap();
+    let code = link.trim().rsplit("code=").next().unwrap();
+    let own = format!("https://{}", yard.office.address());
+    let form = browser.post(format!("{own}/welcome")).header("Origin", &own);
+    let fields = [("code", code), ("password", "the gate is green"), ("again", "the gate is green")];
+    let answer = form.form(&BTreeMap::from(fields)).send().await.unwrap();
+    let cookie = answer.headers()["Set-Cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+
+    for (headers, status) in [
+        (vec![("Origin", own.as_str())], 101),
+        (vec![("Sec-Fetch-Site", "same-origin")], 101),
+        (vec![("Origin", "https://elsewhere.example")], 401),
+        (vec![("Origin", own.as_str()), ("Sec-Fetch-Site", "cross-site")], 401),
+        (vec![("Sec-Fetch-Site", "same-site")], 401),
+        (vec![("Origin", own.as_str()), ("Sec-WebSocket-Protocol", "hxb_wrong")], 401),
+        (vec![], 401),
+    ] {
+        let with_cookie = [&[("Cookie", cookie.as_str())], &headers[..]].concat();
+        for path in ["/api/events", "/sites/barn/api/events"] {
+            assert_eq!(ask(&yard.office, path, &with_cookie).await.status(), status, "{path} {headers:?}");
+        }
+        assert_eq!(ask(&yard.office, "/api/events", &headers).await.status(), 401, "without the cookie: {headers:?}");
+    }
+
+    yard.office.run(&["key", "revoke", "auditor"]).unwrap();
+    assert_eq!(ask(&yard.office, "/api/events", &[("Origin", &own)]).await.status(), 403, "the office has no key now");
+    let mut screen = listen_with(&yard.office, "/api/events", &[("Cookie", &cookie), ("Origin", &own)]).await;
+    assert!(next_event(&mut screen).await.unwrap().starts_with(r#"{"event":"hello""#));
+    assert_eq!(yard.deliver("hxb:LOT:LF1:UHF1").await.0, 201);
+    assert!(next_event(&mut screen).await.unwrap().contains("payload:received"));
+    yard.office.run(&["user", "remove", "Ana"]).unwrap();
+    // Heartbeats go on until then.
+    let end = timeout(TIMEOUT, async { while next_event(&mut screen).await.is_ok() {} });
+    end.await.expect("the WebSocket outlives the session");
 }
 
 async fn deliver_more(device: &Client, payloads: std::ops::Range<u64>) {

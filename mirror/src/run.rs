@@ -216,6 +216,7 @@ pub fn router(
     let forwarder = corrections::Forwarder::new(sites.clone());
     let interfaces = doors::tokens(tokens.clone())
         .merge(doors::remote(sites.clone(), tokens.clone()))
+        .merge(doors::events(sites.clone(), tokens.clone(), browsers.clone()))
         .merge(doors::sync(sites.clone(), tokens.clone()))
         .merge(corrections::router(forwarder.clone(), tokens.clone()))
         .merge(doors::metrics(office, &times, connections, tokens.clone()));
@@ -233,7 +234,9 @@ pub fn router(
         tokens.clone(),
         browsers.clone(),
     );
-    let keyless = KeylessGuard::new(tokens.keys().clone(), NO_KEYS);
+    let of_users = browsers.clone();
+    let keyless = KeylessGuard::new(tokens.keys().clone(), NO_KEYS)
+        .unless(move |request| doors::is_of_users_page(request, &of_users));
     let health = with_method_fallback(doors::health(sites.clone(), tokens.keys().clone()));
     // The pages have a guard of their own, by which a browser finds the log-in.
     let served = keyless.protect(with_method_fallback(interfaces)).merge(pages);

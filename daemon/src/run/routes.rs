@@ -77,7 +77,7 @@ impl Routes {
             .merge(guarded(Scope::Read, service::remote::router(barn, clock)))
             .merge(metrics);
         let pairing_route = with_method_fallback(pairing_code::router(pairing.clone()));
-        let pairing_route = keyless.clone().unless(move || pairing.is_live()).protect(pairing_route);
+        let pairing_route = keyless.clone().unless(move |_| pairing.is_live()).protect(pairing_route);
         let health = with_method_fallback(health::router(health));
         times.measure(keyless.protect(with_fallbacks(routes)).merge(pairing_route).merge(health))
     }

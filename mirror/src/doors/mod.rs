@@ -1,7 +1,7 @@
 //! Access to the office over HTTPS: the routers of the pages, the programs' interfaces, metrics and the sync interface,
 //! each behind the key scope that it needs.
 
-use crate::pages::{Browsers, StillAllowed, ask_to_log_in, has_key, is_live_path};
+use crate::pages::{Browsers, StillAllowed, ask_to_log_in, is_live_path, is_of_own_page};
 use crate::sites::{LinkState, Office as _, OfficeMetrics, Sites};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use serde_json::json;
-use service::door::auth::{Authenticator, Guard, require};
+use service::door::auth::{Authenticator, Guard, has_key, require};
 use service::door::keys::{KeyRing, Scope};
 use service::door::reply::{ApiError, NoQuery};
 use service::door::serve::connection::{Connection, Permission};
@@ -29,20 +29,20 @@ const HEALTH_PATH: &str = "/api/remote/health";
 /// Prefix of the paths of a named site.
 const SITE_PREFIX: &str = "/sites/";
 
-/// Lets people and programs open the pages.
+/// Lets people and programs in.
 #[derive(Clone)]
-struct PagesGuard {
+struct ReadersGuard {
     keys: Guard,
     browsers: Browsers,
 }
 
 /// Puts the pages behind a guard: it lets in a user who is logged in, and a program with a key of scope read.
 pub(crate) fn guarded_pages(pages: Router, keys: Arc<dyn Authenticator>, browsers: Browsers) -> Router {
-    let guard = PagesGuard { keys: require(keys, Scope::Read), browsers };
+    let guard = ReadersGuard { keys: require(keys, Scope::Read), browsers };
     in_turns(pages).layer(from_fn_with_state(guard, authorize_page))
 }
 
-impl PagesGuard {
+impl ReadersGuard {
     /// Returns a check that a request with these headers would still be let in.
     fn still_allows(self, headers: HeaderMap) -> StillAllowed {
         StillAllowed::new(move || {
@@ -58,14 +58,14 @@ impl PagesGuard {
 /// Lets a request for a page in, and has the answer end with the key or session that it is given to.
 ///
 /// The answer about a write is told to the end, and a stream ends itself, with an event that says why.
-async fn authorize_page(State(guard): State<PagesGuard>, mut request: Request, next: Next) -> Response {
+async fn authorize_page(State(guard): State<ReadersGuard>, mut request: Request, next: Next) -> Response {
     let is_stream = is_live_path(request.uri().path());
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let allowed = guard.clone().still_allows(request.headers().clone());
     if is_stream {
         request.extensions_mut().insert(allowed.clone());
     }
-    let PagesGuard { keys, browsers } = guard;
+    let ReadersGuard { keys, browsers } = guard;
     if has_key(request.headers()) {
         if let Err(refusal) = keys.authorize(request.headers(), request.extensions()) {
             return refusal.into_response();
@@ -140,13 +140,38 @@ pub(crate) fn sync(sites: Arc<Sites>, keys: Arc<dyn Authenticator>) -> Router {
     require(keys, Scope::Sync).protect(site_routes(sites, &["/api/sync/{*call}"], Sites::sync_router))
 }
 
-/// Returns the read interface and the events of all sites, for keys with scope read.
-///
-/// Callers on this machine need a key too. A web page of any origin may open a WebSocket to the machine of its viewer
-/// and read from it; only for plain requests does the browser keep the response from the page.
+/// Returns the read interface of all sites, for keys with scope read.
 pub(crate) fn remote(sites: Arc<Sites>, keys: Arc<dyn Authenticator>) -> Router {
-    let paths = ["/api/remote/{*call}", "/api/lora/{*call}", EVENTS_PATH];
+    let paths = ["/api/remote/{*call}", "/api/lora/{*call}"];
     require(keys, Scope::Read).protect(site_routes(sites, &paths, Sites::remote_router))
+}
+
+/// Returns the events of all sites, for keys with scope read and for users who have a page of this office open.
+///
+/// A browser sends the session's cookie for pages of any origin on this site, and hands them what a WebSocket receives; only
+/// the response to a plain request does it keep from them. So a session counts for requests of our own pages alone.
+pub(crate) fn events(sites: Arc<Sites>, keys: Arc<dyn Authenticator>, browsers: Browsers) -> Router {
+    let guard = ReadersGuard { keys: require(keys, Scope::Read), browsers };
+    let routes = site_routes(sites, &[EVENTS_PATH], Sites::remote_router);
+    routes.route_layer(from_fn_with_state(guard, authorize_events))
+}
+
+/// Returns whether a request was sent by a page of this office that a user has open.
+pub(crate) fn is_of_users_page(request: &Request, browsers: &Browsers) -> bool {
+    !has_key(request.headers()) && is_of_own_page(request) && browsers.user(request.headers()).is_some()
+}
+
+/// Lets a request for events in, and has the WebSocket end with the key or session that it is opened with.
+async fn authorize_events(State(guard): State<ReadersGuard>, mut request: Request, next: Next) -> Response {
+    if !is_of_users_page(&request, &guard.browsers) {
+        return guard.keys.let_in(request, next).await.into_response();
+    }
+    if let Some(connection) = request.extensions().get::<Connection>() {
+        connection.authenticate();
+    }
+    let allowed = guard.still_allows(request.headers().clone());
+    request.extensions_mut().insert(Permission::new(move || allowed.holds()));
+    next.run(request).await
 }
 
 /// Function that returns the router of a site, or `None` if no such site is paired.

@@ -14,7 +14,7 @@
 //! - **The state of the link is looked at every [`LOOK_INTERVAL`]**, the head of the copy is waited for. A watch on everything
 //!   that the line shows was rejected: the age of the barn's report passes its limit without an event.
 //! - **A stream ends with its session.** It asks at each look, so a log-out elsewhere shows within a second.
-//! - **Not the WebSocket of programs**: that takes no cookie, because a page of any origin may open one.
+//! - **Not the WebSocket of programs**: that sends what happened, and a page would have to make its line of it.
 
 use super::error::PageError;
 use super::live_line::{LastRead, LiveFacts};

@@ -24,7 +24,6 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use service::door::auth::KEY_HEADER;
 use service::door::reply::{ApiError, with_method_fallback};
 
 /// Path of the log-in page.
@@ -67,11 +66,6 @@ fn asset(content_type: &'static str, text: &'static str) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     (headers, text).into_response()
-}
-
-/// Returns whether a request shows an API key.
-pub(crate) fn has_key(headers: &HeaderMap) -> bool {
-    headers.contains_key(KEY_HEADER) || headers.contains_key(header::AUTHORIZATION)
 }
 
 /// Returns the answer to a request of somebody who is not logged in.

@@ -74,8 +74,9 @@ pub use browsers::Browsers;
 pub use conventions::Conventions;
 pub(crate) use forms::correction_routes;
 pub(crate) use live::{StillAllowed, is_live_path};
+pub(crate) use login::ask_to_log_in;
 pub use login::login_routes;
-pub(crate) use login::{ask_to_log_in, has_key};
+pub(crate) use own_form::is_of_own_page;
 pub(crate) use owners::owner_routes;
 pub(crate) use users::users_routes;
 

@@ -1,6 +1,6 @@
-//! Forms that our own pages have sent.
+//! Requests that our own pages have sent: their forms, and those that become a WebSocket.
 //!
-//! The browser says where a form comes from (`Sec-Fetch-Site`, else `Origin`), and a request that says neither is refused.
+//! The browser says where a request comes from (`Sec-Fetch-Site`, else `Origin`), and a request that says neither is refused.
 //! A form of a session carries a text of that session besides, which its route compares.
 
 use super::error::PageError;
@@ -28,7 +28,7 @@ impl<T: DeserializeOwned, S: Send + Sync, const MAX_BYTES: usize> FromRequest<S>
     async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
         let media_type = MediaType::negotiate(request.headers());
         let refuse = |error| PageError { media_type, error };
-        if !is_own(&request) {
+        if !is_of_own_page(&request) {
             return Err(refuse(foreign_form("this form was not sent by a page of this office; open the page again")));
         }
         // Nobody has said who they are, so a body must not take much room or time.
@@ -56,8 +56,8 @@ pub(super) fn foreign_form(message: &str) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "foreign_form", message)
 }
 
-/// Returns whether a form comes from a page of this origin, by what the browser says. A page cannot set these headers.
-fn is_own(request: &Request) -> bool {
+/// Returns whether a request comes from a page of this origin, by what the browser says. A page cannot set these headers.
+pub(crate) fn is_of_own_page(request: &Request) -> bool {
     if let Some(site) = request.headers().get("sec-fetch-site") {
         return site == "same-origin";
     }

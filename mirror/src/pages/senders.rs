@@ -2,7 +2,7 @@
 
 use super::browsers::Browsers;
 use super::error::PageError;
-use super::login::{LOGIN_PATH, has_key};
+use super::login::LOGIN_PATH;
 use super::media_type::MediaType;
 use super::own_form::foreign_form;
 use super::page::redirect;
@@ -10,6 +10,7 @@ use super::paths::query_value;
 use crate::people::{LoggedIn, Role};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
+use service::door::auth::has_key;
 use service::door::reply::ApiError;
 
 const OTHER_SESSION: &str = "this form is of another session; open the page again";

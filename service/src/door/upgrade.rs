@@ -2,11 +2,11 @@
 //!
 //! Only HTTP/1.1 requests can be upgraded. Over HTTP/2 such a request is told so.
 //!
-//! A connection ends with the key or token that opened it; [`auth`](super::auth) says why.
+//! A connection ends with the key, token or session that opened it; [`auth`](super::auth) says why.
 
 use super::auth::Access;
 use super::reply::ApiError;
-use super::serve::connection::{Connection, SocketPlace};
+use super::serve::connection::{Connection, Permission, SocketPlace};
 use axum::extract::FromRequestParts;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::http::Version;
@@ -39,6 +39,8 @@ const _: () = assert!(SERVER_MESSAGE_BYTES > 2 * 6 * MAX_CHANGE_BYTES + WRITE_BU
 pub struct Upgrade {
     request: WebSocketUpgrade,
     access: Option<Access>,
+    /// Of a session, which has no key.
+    permission: Option<Permission>,
     place: Option<SocketPlace>,
 }
 
@@ -50,6 +52,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
             return Err(ApiError::bad_request("this call is a WebSocket, which opens over HTTP/1.1: use that version"));
         }
         let access = parts.extensions.get::<Access>().cloned();
+        let permission = parts.extensions.get::<Permission>().cloned();
         let request = WebSocketUpgrade::from_request_parts(parts, state).await;
         let request = request.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
         let place = parts.extensions.get::<Connection>().map(|connection| connection.open_socket().ok_or_else(busy));
@@ -60,25 +63,27 @@ impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
             .max_frame_size(CLIENT_MESSAGE_BYTES)
             .write_buffer_size(WRITE_BUFFER_BYTES)
             .max_write_buffer_size(WRITE_BUFFER_BYTES + SERVER_MESSAGE_BYTES);
-        Ok(Self { request, access, place: place.transpose()? })
+        Ok(Self { request, access, permission, place: place.transpose()? })
     }
 }
 
 impl Upgrade {
     /// Upgrades the connection and runs `serve` on it. `what` names the connection in the log.
     ///
-    /// The connection also ends with the key that opened it. It is then cut without a close frame, because the holder
-    /// of a revoked key must not receive anything more.
+    /// The connection also ends with the key or session that opened it. It is then cut without a close frame, because
+    /// the holder of a revoked key must not receive anything more.
     pub fn serve<F>(self, what: &'static str, serve: impl FnOnce(WebSocket) -> F + Send + 'static) -> Response
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Self { request, access, place } = self;
+        let Self { request, access, permission, place } = self;
         request.on_upgrade(async move |socket| {
             let _held_until_the_end = place;
             tokio::select! {
                 biased;
-                () = access_ended(access.as_ref()) => tracing::info!("closed {what}: its key or token ended"),
+                () = access_ended(access, permission) => {
+                    tracing::info!("closed {what}: its key, token or session has ended");
+                }
                 () = serve(socket) => {}
             }
         })
@@ -89,10 +94,11 @@ fn busy() -> ApiError {
     ApiError::unavailable("busy", "too many WebSockets are open: close some, then ask again", RETRY_AFTER_S)
 }
 
-/// Waits until the key or token that opened the connection ends; forever if none was needed.
-async fn access_ended(access: Option<&Access>) {
-    match access {
-        Some(access) => access.ended().await,
-        None => std::future::pending().await,
+/// Waits until the key, token or session that opened the connection ends; forever if none was needed.
+async fn access_ended(access: Option<Access>, permission: Option<Permission>) {
+    match (access, permission) {
+        (Some(access), _) => access.ended().await,
+        (None, Some(permission)) => permission.ended().await,
+        (None, None) => std::future::pending().await,
     }
 }

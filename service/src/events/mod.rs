@@ -12,7 +12,7 @@
 //!
 //! A connection that ends has a close code: 1001 if the process shuts down, 1003 if the client sent a message, 1011 if
 //! the log cannot be read, 1012 if the copy was replaced, and 1013 if the client was too slow. The reason of 1013 has
-//! the sequence to continue after. If the key of the connection ends, there is no close frame.
+//! the sequence to continue after. If the key or session of the connection ends, there is no close frame.
 //!
 //! - Events come from the log alone, through the same code at barn and office. A second source of news, like a channel
 //!   from the recorder, would need a queue for each listener, and the office could not send the same events. A duplicate
@@ -25,8 +25,9 @@
 //! - A listener is cut off if it was at the head and is now [`MAX_LAG_CHANGES`] behind, or accepts no message for
 //!   [`SEND_TIMEOUT`]. Events that old are no news. A listener that asks for events after a sequence receives history
 //!   and cannot be late.
-//! - The call needs a key even on loopback. A page of any origin may open a WebSocket to the machine on which it is
-//!   viewed, and read from it. For an ordinary request, the browser withholds the response.
+//! - The call needs a key even on loopback, or the session of a user, which counts for pages of the office alone. A page of
+//!   any origin may open a WebSocket to the machine on which it is viewed, and read from it. For an ordinary request, the
+//!   browser withholds the response.
 
 mod notice;
 mod session;

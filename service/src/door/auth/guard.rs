@@ -68,6 +68,18 @@ impl Guard {
         router.route_layer(from_fn_with_state(self, let_in))
     }
 
+    /// Lets a request in, and names its caller in the extensions of request and answer. For a door that others pass as well.
+    pub async fn let_in(&self, mut request: Request, next: Next) -> Result<Response, ApiError> {
+        let caller = self.authorize(request.headers(), request.extensions())?;
+        request.extensions_mut().insert(caller.clone());
+        let access = Access::new(self.authenticator.clone(), caller.0.clone());
+        request.extensions_mut().insert(access.clone());
+        let answer = access.run(next.run(request)).await;
+        let mut answer = answer.map(|answer| ending_with(access, answer)).into_response();
+        answer.extensions_mut().insert(caller);
+        Ok(answer)
+    }
+
     /// Authorizes one request by its headers and its peer, for code that is not a route.
     pub fn authorize(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller, ApiError> {
         let caller = self.authorize_key(presented(headers)?.ok_or_else(missing_key)?)?;
@@ -87,16 +99,8 @@ impl Guard {
     }
 }
 
-/// Lets a request in, and names its caller in the extensions of request and answer.
-async fn let_in(State(guard): State<Guard>, mut request: Request, next: Next) -> Result<Response, ApiError> {
-    let caller = guard.authorize(request.headers(), request.extensions())?;
-    request.extensions_mut().insert(caller.clone());
-    let access = Access::new(guard.authenticator.clone(), caller.0.clone());
-    request.extensions_mut().insert(access.clone());
-    let answer = access.run(next.run(request)).await;
-    let mut answer = answer.map(|answer| ending_with(access, answer)).into_response();
-    answer.extensions_mut().insert(caller);
-    Ok(answer)
+async fn let_in(State(guard): State<Guard>, request: Request, next: Next) -> Result<Response, ApiError> {
+    guard.let_in(request, next).await
 }
 
 /// Has an answer end with the access of its caller, also while it is being sent. What was written is told to the end.
@@ -113,6 +117,11 @@ fn unknown_key(presented: &str) -> ApiError {
     } else {
         "this key is not known here"
     })
+}
+
+/// Returns whether a request shows a key or token, be it readable or not.
+pub fn has_key(headers: &HeaderMap) -> bool {
+    !matches!(presented(headers), Ok(None))
 }
 
 /// Returns the one key in the headers. Two are an error, because it is unknown which one is meant.

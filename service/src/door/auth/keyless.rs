@@ -25,18 +25,18 @@ use std::sync::Arc;
 pub struct KeylessGuard {
     keys: Arc<KeyRing>,
     advice: &'static str,
-    is_exempt: Arc<dyn Fn() -> bool + Send + Sync>,
+    is_exempt: Arc<dyn Fn(&Request) -> bool + Send + Sync>,
 }
 
 impl KeylessGuard {
     /// Creates a guard. `advice` is the message of a refusal: why there is no answer, and the command that opens the door.
     pub fn new(keys: Arc<KeyRing>, advice: &'static str) -> Self {
-        Self { keys, advice, is_exempt: Arc::new(|| false) }
+        Self { keys, advice, is_exempt: Arc::new(|_| false) }
     }
 
-    /// Lets callers in while `is_exempt` holds, too: for the route by which an office gets the first key.
+    /// Lets requests in for which `is_exempt` holds, too: by which an office gets the first key, or those of a user's browser.
     #[must_use]
-    pub fn unless(self, is_exempt: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+    pub fn unless(self, is_exempt: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Self {
         Self { is_exempt: Arc::new(is_exempt), ..self }
     }
 
@@ -49,7 +49,7 @@ impl KeylessGuard {
 }
 
 async fn let_in(State(guard): State<KeylessGuard>, request: Request, next: Next) -> Result<Response, ApiError> {
-    if guard.keys.is_empty() && !(guard.is_exempt)() {
+    if guard.keys.is_empty() && !(guard.is_exempt)(&request) {
         return Err(ApiError::new(StatusCode::FORBIDDEN, "no_keys", guard.advice));
     }
     Ok(next.run(request).await)

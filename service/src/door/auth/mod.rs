@@ -10,7 +10,7 @@ mod guard;
 mod keyless;
 
 pub use access::{Access, Authenticator};
-pub use guard::{Caller, Guard, KEY_HEADER, require, require_any};
+pub use guard::{Caller, Guard, KEY_HEADER, has_key, require, require_any};
 pub use keyless::KeylessGuard;
 
 #[cfg(test)]

@@ -234,7 +234,7 @@ async fn an_exempt_route_answers_only_while_the_exemption_holds() {
     let pending = Arc::new(std::sync::atomic::AtomicBool::new(true));
     let is_pending = pending.clone();
     let guard = KeylessGuard::new(yard.keys.clone(), "run `key add`")
-        .unless(move || is_pending.load(std::sync::atomic::Ordering::Relaxed));
+        .unless(move |_| is_pending.load(std::sync::atomic::Ordering::Relaxed));
     let router = guard.protect(Router::new().route("/pair", get(|| async { "paired" })));
     assert_eq!(answer(&router, "192.168.1.5:9", Request::get("/pair")).await.0, 200);
     pending.store(false, std::sync::atomic::Ordering::Relaxed);

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// Idle time after which a connection that has not presented a valid key is closed.
 ///
@@ -22,6 +22,9 @@ pub const UNAUTHENTICATED_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Time in which a peer must take the next slice of an answer (16 KiB): 273 bytes a second.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Interval at which the permission of a WebSocket is looked at.
+const PERMISSION_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Room for what costs memory beside the connections themselves.
 #[derive(Debug)]
@@ -97,7 +100,8 @@ struct RequestState {
     permission: Option<Permission>,
 }
 
-/// The permission to go on with an answer. A guard adds it to the extensions of the answer.
+/// The permission to go on with an answer. A guard adds it to the extensions of the answer, or to those of a request that
+/// becomes a WebSocket.
 ///
 /// An answer ends with the key that it was given to. A check of the request alone would serve the holder of a revoked key
 /// for as long as its export runs.
@@ -112,6 +116,13 @@ impl Permission {
 
     fn is_valid(&self) -> bool {
         (self.0)()
+    }
+
+    /// Waits until the permission has ended, which is looked at every [`PERMISSION_LOOK_INTERVAL`]. Cancel-safe.
+    pub(crate) async fn ended(&self) {
+        while self.is_valid() {
+            sleep(PERMISSION_LOOK_INTERVAL).await;
+        }
     }
 }
 
