@@ -15,6 +15,7 @@
 
 pub mod boot;
 pub mod cli;
+pub mod closed_doors;
 pub mod control;
 pub mod corrections;
 pub mod disk;

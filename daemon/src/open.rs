@@ -8,12 +8,13 @@
 //!   which systemd kills the process. Each step is a commit, so the next start continues from it.
 //! - **A `local.redb` that is damaged or cannot be opened closes the doors, not the ears.** Without it no key is known, so
 //!   nobody is let in, not even from this machine. What the radios hear is recorded. To end would lose it, and a new file would
-//!   forget every revocation.
+//!   forget every revocation. `closed_doors` opens them again.
 //! - **A certificate that cannot be used closes the doors as well.** A renewal may have failed half-way, and nobody finds that
 //!   until the next power cut. A pair in memory takes its place, which offices and programs refuse, until the files are right.
 //! - **A log that lacks what `local.redb` remembers ends the start,** before anything is written; see `log_position`.
 
 use crate::boot::{BootError, boot_number};
+use crate::closed_doors::may_open_later;
 use crate::log_position::{RecoverNote, RestoreNote, read_position, write_accepted};
 use crate::settings::Settings;
 use herd::change::Acceptance;
@@ -98,6 +99,8 @@ pub struct BarnFiles {
     pub keys: Arc<KeyRing>,
     /// TLS certificate and key of the server.
     pub identity: Identity,
+    /// `local.redb` could not be opened, for a reason that may pass.
+    pub local_may_open_later: bool,
 }
 
 /// Opens the API keys alone.
@@ -122,22 +125,27 @@ impl BarnFiles {
     /// Opens the files for a daemon. A `local.redb` that fails stays closed, and with it the doors: there is no key. So does a
     /// certificate that cannot be used. The barn records what its radios hear.
     pub fn open_to_run(settings: &Settings) -> Result<Self, OpenError> {
-        let (local, keys) = match open_keys(settings) {
+        let (local, keys, local_may_open_later) = match open_keys(settings) {
             Err(OpenError::Local(error) | OpenError::Keys(KeyError::Local(error))) if !is_locked(&error) => {
                 tracing::error!(%error, "nobody is let in until local.redb is repaired; the radios are recorded");
                 let local = LocalFile::closed(StateDir::new(&settings.state_dir).local_file(), &error.to_string());
                 let keys = load_keys(&local)?;
-                (local, keys)
+                (local, keys, may_open_later(&error))
             }
-            opened => opened?,
+            opened => {
+                let (local, keys) = opened?;
+                (local, keys, false)
+            }
         };
-        Ok(Self { local, keys: Arc::new(keys), identity: open_identity_to_run(settings)? })
+        let identity = open_identity_to_run(settings)?;
+        Ok(Self { local, keys: Arc::new(keys), identity, local_may_open_later })
     }
 
     /// Opens the files and creates those that are missing: a first start needs nothing but the settings.
     pub fn open(settings: &Settings) -> Result<Self, OpenError> {
         let (local, keys) = open_keys(settings)?;
-        Ok(Self { local, keys: Arc::new(keys), identity: open_identity(settings)? })
+        let identity = open_identity(settings)?;
+        Ok(Self { local, keys: Arc::new(keys), identity, local_may_open_later: false })
     }
 
     /// Opens the history or creates it, and reports each step to `on_progress`, which may interrupt the opening.
@@ -280,11 +288,12 @@ mod tests {
         drop(other);
         std::fs::write(place.local_file(), "no keys").unwrap();
         let files = BarnFiles::open_to_run(&settings).unwrap();
-        assert!(files.local.damage().is_some());
+        assert!(files.local.damage().is_some() && !files.local_may_open_later, "{files:?}");
         std::fs::remove_file(place.local_file()).unwrap();
         std::fs::create_dir(place.local_file()).unwrap();
         let files = BarnFiles::open_to_run(&settings).unwrap();
         assert!(files.local.damage().is_some_and(|damage| damage.contains("cannot open")), "{files:?}");
+        assert!(files.local_may_open_later, "{files:?}");
     }
 
     /// Catches a barn that is deaf because a renewal of its certificate failed half-way, and one that offers a pair to the end

@@ -9,7 +9,7 @@ use demo::processes::{Barn, BarnSettings, Office, OfficeSettings, ProcessError, 
 use mirror::control::{OfficeRequest, OfficeResponse};
 use serde_json::{Value, json};
 use service::control::{SOCKET_NAME, ask};
-use service::harness::wait_until;
+use service::harness::{TIMEOUT, wait_until, wait_until_within};
 use service::lifecycle::Exit;
 use service::show::{ListRequest, ShowRequest};
 use std::io::ErrorKind;
@@ -188,4 +188,34 @@ async fn a_barn_whose_port_is_taken_starts_on_a_free_one_and_keeps_it() {
     barn.start().await.unwrap();
     assert_eq!(barn.address(), address);
     assert_eq!(barn.terminate().await.unwrap().code(), Some(0));
+}
+
+/// Catches a barn that shuts everybody out for good because its disk failed for a moment at its start.
+#[tokio::test]
+async fn a_barn_whose_keys_could_not_be_opened_ends_for_a_new_start_once_they_can() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut barn = Barn::new(&programs(), &directory.path().join("barn"), &BarnSettings::default()).unwrap();
+    barn.start().await.unwrap();
+    let device = barn.client(&barn.key("chute", &["ingest"]).unwrap()).unwrap();
+    let post = async |text: &str| device.post_json("/api/lora/receive", &json!({ "payload": text })).await.unwrap();
+    assert_eq!(post("hxb:ONE:LF1:UHF1").await.status, 201);
+    assert_eq!(barn.terminate().await.unwrap().code(), Some(0));
+
+    let (file, aside) = (barn.state_dir().join("local.redb"), directory.path().join("aside"));
+    std::fs::rename(&file, &aside).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    barn.start().await.unwrap();
+    let refused = post("hxb:TWO:LF2:UHF2").await;
+    assert!(refused.status == 503 && refused.text().contains("local.redb"), "{}", refused.text());
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(&aside, &file).unwrap();
+    let ended = async || match barn.check_running() {
+        Err(ProcessError::Exited { status, .. }) => Some(status.code()),
+        _ => None,
+    };
+    let code = wait_until_within(TIMEOUT * 3, "the barn ends for a new start", ended).await.unwrap();
+    assert_eq!(code, Some(Exit::Failure as i32), "systemd starts it again");
+    barn.kill();
+    barn.start().await.unwrap();
+    assert_eq!(post("hxb:TWO:LF2:UHF2").await.status, 201);
 }

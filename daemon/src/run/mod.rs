@@ -8,6 +8,7 @@ pub(crate) use commands::{check_order, log_is_complete};
 pub use routes::Routes;
 
 use self::core::{RecordingBarn, start};
+use crate::closed_doors::{LocalOpensError, wait_until_local_opens};
 use crate::era_moves::move_into_eras;
 use crate::ingest::{Ingest, LineLimit};
 use crate::liveness::LivenessCheck;
@@ -68,6 +69,9 @@ pub enum RunError {
     /// The HTTPS server failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// `local.redb` could not be opened at the start, and can be now.
+    #[error(transparent)]
+    LocalOpens(#[from] LocalOpensError),
     /// A part ended without a request.
     #[error(transparent)]
     Part(#[from] PartError),
@@ -88,7 +92,8 @@ impl From<&RunError> for Exit {
             RunError::Radio { .. } => Self::Usage,
             RunError::Tokens(error) | RunError::Writer(WriterError::Local(error)) => Self::from(error),
             // A restart opens the files again, which mends a failed commit.
-            RunError::Signals(_)
+            RunError::LocalOpens(_)
+            | RunError::Signals(_)
             | RunError::Address(_)
             | RunError::Writer(_)
             | RunError::Part(_)
@@ -172,7 +177,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let reader = health.reader.clone();
     let barn = pairing_source(&settings, &files.identity, reader.head().position.store);
     let barn = PairingSource { listen: listener.local_addr().map_err(RunError::Address)?, ..barn };
-    let BarnFiles { local, keys, identity } = files;
+    let BarnFiles { local, keys, identity, local_may_open_later } = files;
 
     let tokens = Arc::new(TokenRing::load(local.clone(), keys.clone(), clock.clone(), SystemRandomness)?);
     let pairing = CodePairing::load(local.clone(), keys.clone(), identity.clone(), barn.clone(), clock.clone())?;
@@ -182,6 +187,10 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     }
     let mut parts = Parts::new(trigger);
     parts.add_infallible("the keeper of the keys", keys.clone().keep_saved(shutdown.clone()));
+    if local_may_open_later {
+        let opens = wait_until_local_opens(StateDir::new(&settings.state_dir), shutdown.clone());
+        parts.add("the opening of local.redb", async { Ok(opens.await?) });
+    }
 
     let liveness = LivenessCheck::new(recorder.clone(), health.radios.clone());
     let commands = Commands {
