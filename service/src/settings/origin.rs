@@ -43,12 +43,17 @@ pub(super) enum KeyStep {
 /// Path to a setting from the root.
 pub(super) type KeyPath = Vec<KeyStep>;
 
-/// Returns the path as people write it: `radio[0].kind`.
+/// Returns the path as people write it: `radio[0].kind`. As in TOML, a key of other characters than a bare one has is quoted.
 pub(super) fn key_text(path: &[KeyStep]) -> String {
     let step = |(depth, step): (usize, &KeyStep)| match step {
-        KeyStep::Key(key) if depth == 0 => key.clone(),
-        KeyStep::Key(key) => format!(".{key}"),
+        KeyStep::Key(key) if depth == 0 => quoted_unless_bare(key),
+        KeyStep::Key(key) => format!(".{}", quoted_unless_bare(key)),
         KeyStep::Index(index) => format!("[{index}]"),
     };
     path.iter().enumerate().map(step).collect()
+}
+
+fn quoted_unless_bare(key: &str) -> String {
+    let is_bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if is_bare { key.to_owned() } else { format!("{key:?}") }
 }

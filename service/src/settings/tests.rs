@@ -151,6 +151,10 @@ fn the_error_of_an_unknown_setting_names_its_origin() {
     assert!(text.contains("`fly` (command line)"), "{text}");
     let text = refusal("[fly]\nhigh = 1", &[], "");
     assert!(text.contains("`fly`") && text.contains("line 1"), "{text}");
+    let text = refusal("'' = 1", &[], "");
+    assert!(text.contains("`\"\"`") && text.contains("line 1"), "{text}");
+    let text = refusal("[limits]\n'to fly.' = 1", &[], "");
+    assert!(text.contains("`limits.\"to fly.\"`") && text.contains("line 2"), "{text}");
 }
 
 /// Catches an error that does not say which line or variable to correct.
