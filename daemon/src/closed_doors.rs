@@ -8,7 +8,6 @@
 //! - **A damaged file is left alone.** It is evidence, and somebody may be about to put another in its place.
 
 use crate::open::open_local;
-use herd::store::LocalError;
 use service::lifecycle::Shutdown;
 use service::process::StateDir;
 use std::time::Duration;
@@ -23,11 +22,6 @@ const TRY_INTERVAL: Duration = Duration::from_secs(10);
 #[error("local.redb can be opened again: the process ends, and its next start lets in whoever has a key")]
 pub struct LocalOpensError;
 
-/// Returns whether a `local.redb` that could not be opened may open later although nobody puts another in its place.
-pub(crate) fn may_open_later(error: &LocalError) -> bool {
-    matches!(error, LocalError::Open { .. } | LocalError::Disk { .. } | LocalError::Locked { .. })
-}
-
 /// Waits until `local.redb` can be opened, which is an error, or for the shutdown. Cancel-safe.
 pub(crate) async fn wait_until_local_opens(place: StateDir, shutdown: Shutdown) -> Result<(), LocalOpensError> {
     loop {
@@ -38,7 +32,7 @@ pub(crate) async fn wait_until_local_opens(place: StateDir, shutdown: Shutdown) 
         let tried = place.clone();
         match spawn_blocking(move || open_local(&tried)).await {
             Ok(Ok(_)) => return Err(LocalOpensError),
-            Ok(Err(error)) if may_open_later(&error) => tracing::debug!(%error, "local.redb stays closed"),
+            Ok(Err(error)) if error.may_pass() => tracing::debug!(%error, "local.redb stays closed"),
             Ok(Err(error)) => {
                 tracing::error!(%error, "local.redb stays closed until it is repaired and the service restarted");
                 shutdown.requested().await;

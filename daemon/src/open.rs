@@ -14,7 +14,6 @@
 //! - **A log that lacks what `local.redb` remembers ends the start,** before anything is written; see `log_position`.
 
 use crate::boot::{BootError, boot_number};
-use crate::closed_doors::may_open_later;
 use crate::log_position::{RecoverNote, RestoreNote, read_position, write_accepted};
 use crate::settings::Settings;
 use herd::change::Acceptance;
@@ -130,7 +129,7 @@ impl BarnFiles {
                 tracing::error!(%error, "nobody is let in until local.redb is repaired; the radios are recorded");
                 let local = LocalFile::closed(StateDir::new(&settings.state_dir).local_file(), &error.to_string());
                 let keys = load_keys(&local)?;
-                (local, keys, may_open_later(&error))
+                (local, keys, error.may_pass())
             }
             opened => {
                 let (local, keys) = opened?;

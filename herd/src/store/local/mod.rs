@@ -85,6 +85,13 @@ pub enum LocalError {
     Space(String),
 }
 
+impl LocalError {
+    /// Returns whether the same file may open later, although nobody repairs it.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Locked { .. } | Self::Open { .. } | Self::Disk { .. })
+    }
+}
+
 /// The open file. Clones are cheap and share it; the last one to be dropped closes it.
 ///
 /// A [`closed`](Self::closed) one stands in for a damaged file: it holds nothing and refuses every write.
