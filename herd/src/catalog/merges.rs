@@ -1,7 +1,8 @@
 //! Animals that were merged into others. There are few, and a void separates them again.
 
-use crate::tables::MAX_SUCCESSORS;
+use crate::tables::last_successor;
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 
 /// The merged animals, by the one that was merged and by the one that remains.
 #[derive(Debug, Default)]
@@ -25,8 +26,8 @@ impl Merges {
 
     /// Returns the animal that an animal has become.
     pub(super) fn successor(&self, animal: u64) -> u64 {
-        let chain = std::iter::successors(Some(animal), |animal| self.into.get(animal).copied());
-        chain.take(MAX_SUCCESSORS).last().unwrap_or(animal)
+        let Ok(successor) = last_successor(animal, |animal| Ok::<_, Infallible>(self.into.get(&animal).copied()));
+        successor.unwrap_or(animal)
     }
 
     /// Returns an animal and all that were merged into it.

@@ -196,6 +196,15 @@ impl Change {
         }
     }
 
+    /// Returns the payload whose event this change makes, which has the number `sequence`: its own, or an earlier one.
+    #[must_use]
+    pub fn payload_of_event(&self, sequence: Sequence) -> Option<Sequence> {
+        match self {
+            Self::Received(_) => Some(sequence),
+            _ => self.late_event().map(|event| event.of),
+        }
+    }
+
     /// Returns the states that the change puts in the place of rows, if it does.
     #[must_use]
     pub fn states(&self) -> Option<&States> {

@@ -4,7 +4,7 @@
 
 use super::{Folding, Rows, RowsError};
 use crate::change::{AnimalId, EraMove, LateEvent, MoveResult, MovedPayload, Origin};
-use crate::tables::{Amendments, Animal, EraStart, MAX_SUCCESSORS, number_key, reader_key, sequence_key};
+use crate::tables::{Amendments, Animal, EraStart, last_successor, number_key, reader_key, sequence_key};
 
 impl<B: Rows> Folding<'_, B> {
     pub(super) fn era_move(&mut self, step: &EraMove) -> Result<(), RowsError> {
@@ -59,13 +59,9 @@ impl<B: Rows> Folding<'_, B> {
 
     /// Returns the animal that this one was merged into, or the animal itself.
     fn successor(&self, id: AnimalId) -> Result<AnimalId, RowsError> {
-        let mut id = id;
-        for _ in 0..MAX_SUCCESSORS {
-            match self.rows.shared::<Animal>(&number_key(id.0))?.and_then(|animal| animal.absorbed_by()) {
-                Some(by) => id = by,
-                None => break,
-            }
-        }
-        Ok(id)
+        let absorbed_by = |id: AnimalId| -> Result<_, RowsError> {
+            Ok(self.rows.shared::<Animal>(&number_key(id.0))?.and_then(|animal| animal.absorbed_by()))
+        };
+        Ok(last_successor(id, absorbed_by)?.unwrap_or(id))
     }
 }

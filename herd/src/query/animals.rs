@@ -16,7 +16,7 @@ use crate::payload::Tag;
 use crate::position::Sequence;
 use crate::store::Snapshot;
 use crate::tables::{
-    Animal, AnimalStatus, Key, LidOwner, MAX_SUCCESSORS, ReaderEra, Table, TagKind, TagOwner, after_key, number_in,
+    Animal, AnimalStatus, Key, LidOwner, ReaderEra, Table, TagKind, TagOwner, after_key, last_successor, number_in,
     number_key, reader_key, sequence_key, tag_owner_key,
 };
 
@@ -103,15 +103,12 @@ impl Snapshot {
 
     /// Returns the row of an animal, or of the one that it was merged into, with its id.
     pub(super) fn animal_row(&self, id: AnimalId) -> Result<Option<(AnimalId, Animal)>, QueryError> {
-        let mut id = id;
-        for _ in 0..MAX_SUCCESSORS {
-            let Some(animal) = self.read::<Animal>(&number_key(id.0))? else { return Ok(None) };
-            match animal.absorbed_by() {
-                Some(successor) => id = successor,
-                None => return Ok(Some((id, animal))),
-            }
-        }
-        Ok(None)
+        let mut row = None;
+        let absorbed_by = |id: AnimalId| -> Result<_, QueryError> {
+            row = self.read::<Animal>(&number_key(id.0))?;
+            Ok(row.as_ref().and_then(Animal::absorbed_by))
+        };
+        Ok(last_successor(id, absorbed_by)?.zip(row))
     }
 
     /// Returns the animal that wears or wore this tag, in any spelling of it.

@@ -125,7 +125,7 @@ impl Snapshot {
         }
         let Some(change) = self.change(first)? else { return Ok(None) };
         if let Some(by) = replaced_by
-            && let Some(of) = payload_in(first, &change)
+            && let Some(of) = change.payload_of_event(first)
             && !self.keeps_weight(of, first, by)?
         {
             return Ok(None);
@@ -138,13 +138,5 @@ impl Snapshot {
     fn keeps_weight(&self, of: Sequence, event: Sequence, by: Sequence) -> Result<bool, QueryError> {
         let Some(now) = self.amendments(of)?.event_change(of) else { return Ok(false) };
         Ok(now == event || self.amendments(now)?.reweighed_by == Some(by))
-    }
-}
-
-/// Returns the payload whose event the change makes, if it makes one.
-fn payload_in(sequence: Sequence, change: &Change) -> Option<Sequence> {
-    match change {
-        Change::Received(_) => Some(sequence),
-        later => later.late_event().map(|event| event.of),
     }
 }

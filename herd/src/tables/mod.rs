@@ -18,11 +18,13 @@
 
 mod key;
 mod keys;
+mod merges;
 mod rows;
 
 pub use crate::change::{AnimalStatus, LidName, TagKind, TagState};
 pub use key::Key;
 pub use keys::*;
+pub(crate) use merges::last_successor;
 pub use rows::*;
 
 /// Version of the tables and of the rules of the fold. Tables of another version are rebuilt, and fold digests are compared

@@ -65,12 +65,6 @@ pub const MAX_UNCONFIRMED_TAGS: u8 = 16;
 /// limit, an animal could become too large for a correction, which holds its whole state.
 pub const MAX_PAST_TAGS: usize = 64;
 
-/// Maximum length of a chain of merged animals that is followed.
-///
-/// A merged animal names its successor, which may have been merged in turn. Only operators make such chains, one merge after
-/// the other. The limit keeps damaged rows from leading in a circle forever.
-pub(crate) const MAX_SUCCESSORS: usize = 256;
-
 impl Animal {
     /// Makes an animal that was just created.
     #[must_use]

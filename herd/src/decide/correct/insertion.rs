@@ -33,6 +33,13 @@ pub(super) struct Insertion<'a> {
     pub(super) batch: Option<BatchId>,
 }
 
+impl Insertion<'_> {
+    /// Returns whether a later event has founded the animal.
+    fn is_before(&self, animal: AnimalId) -> bool {
+        animal.0 > self.of.0
+    }
+}
+
 /// The animals to which the lid and the tags of an event lead today.
 #[derive(Default)]
 pub(super) struct InsertionLeads {
@@ -67,11 +74,9 @@ impl<R: Rows> Judge<'_, R> {
         replay: &mut Replay<'_, R>,
         event: &Insertion<'_>,
         leads: &InsertionLeads,
-    ) -> Result<(Option<PlacedEvent>, Vec<AnimalId>), DecideError> {
+    ) -> Result<(PlacedEvent, Vec<AnimalId>), DecideError> {
         let Insertion { of, origin, received, .. } = *event;
-        let is_later = |owner: Option<AnimalId>| owner.is_some_and(|owner| owner.0 > of.0);
-        let lid_joins = is_later(leads.lid);
-        if let (Some(owner), Some(lid)) = (leads.lid.filter(|_| !lid_joins), &event.event.lid) {
+        if let (Some(owner), Some(lid)) = (leads.lid.filter(|owner| !event.is_before(*owner)), &event.event.lid) {
             replay.rows.write(reader_key(&origin.reader_group, origin.reader_era, lid), LidOwner(owner))?;
         }
         let judge = Judge::new(&replay.rows, self.rules, of, origin, received);
@@ -92,23 +97,37 @@ impl<R: Rows> Judge<'_, R> {
             // As when it came back: it would open a batch that its animal is not in.
             placed.batch = None;
         }
-        let mut joining = BTreeSet::new();
-        joining.extend(leads.lid.filter(|_| lid_joins));
+        let joining = self.joining_animals(replay, event, leads, &placed)?;
+        replay.insert(of, origin, received, &placed)?;
+        replay.join(self.sequence, placed.animal, &joining)?;
+        Ok((placed, joining))
+    }
+
+    /// Returns the animals that later events have founded, and that the event shows to be its own.
+    fn joining_animals(
+        &self,
+        replay: &Replay<'_, R>,
+        event: &Insertion<'_>,
+        leads: &InsertionLeads,
+        placed: &PlacedEvent,
+    ) -> Result<Vec<AnimalId>, DecideError> {
+        let is_later = |owner: &AnimalId| event.is_before(*owner);
+        let mut owners: BTreeSet<AnimalId> = leads.lid.into_iter().filter(is_later).collect();
         for (owner, tag_use) in [(leads.lf, placed.lf), (leads.epc, placed.epc)] {
-            if tag_use == TagUse::Assigned && is_later(owner) && self.has_only_former_lids(owner, origin)? {
-                joining.extend(owner);
+            if let Some(owner) = owner.filter(|owner| tag_use == TagUse::Assigned && is_later(owner))
+                && self.has_only_former_lids(owner, event.origin)?
+            {
+                owners.insert(owner);
             }
         }
         // With all that are merged into them: the tag may have been one of theirs.
-        let mut joined = Vec::new();
-        for id in replay.family.iter().filter(|id| id.0 > of.0 && **id != placed.animal) {
-            if joining.contains(&self.successor(*id)?) {
-                joined.push(*id);
+        let mut joining = Vec::new();
+        for id in replay.family.iter().filter(|id| is_later(id) && **id != placed.animal) {
+            if owners.contains(&self.successor(*id)?) {
+                joining.push(*id);
             }
         }
-        replay.insert(of, origin, received, &placed)?;
-        replay.join(self.sequence, placed.animal, &joined)?;
-        Ok((Some(placed), joined))
+        Ok(joining)
     }
 
     /// Returns the batch of the event: the one that it had, or that which its number means.
@@ -128,8 +147,7 @@ impl<R: Rows> Judge<'_, R> {
     }
 
     /// Returns whether all lids of the animal are of earlier eras of these readers.
-    fn has_only_former_lids(&self, animal: Option<AnimalId>, origin: &Origin) -> Result<bool, DecideError> {
-        let Some(animal) = animal else { return Ok(false) };
+    fn has_only_former_lids(&self, animal: AnimalId, origin: &Origin) -> Result<bool, DecideError> {
         let Some(row) = self.rows.shared::<Animal>(&number_key(animal.0))? else { return Ok(false) };
         let is_former = |lid: &LidName| lid.reader_group == origin.reader_group && lid.reader_era < origin.reader_era;
         Ok(row.state.lids.iter().all(is_former))

@@ -11,7 +11,7 @@ use crate::digest::RowSum;
 use crate::fold::{Folding, NoRows, Rows, RowsError, StagedRows, folded};
 use crate::payload::{Event, Tag};
 use crate::position::Sequence;
-use crate::tables::{Animal, Batch, MAX_SUCCESSORS, TagKind, TagOwner, number_key, tag_owner_key};
+use crate::tables::{Animal, Batch, TagKind, TagOwner, last_successor, number_key, tag_owner_key};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -238,14 +238,8 @@ impl<'a, R: Rows> Replay<'a, R> {
 
     /// Returns the animal that this one was merged into by the replay so far, or the animal itself.
     fn successor(&self, id: AnimalId) -> Result<AnimalId, RowsError> {
-        let mut id = id;
-        for _ in 0..MAX_SUCCESSORS {
-            match self.animal(id)?.and_then(|animal| animal.absorbed_by()) {
-                Some(by) => id = by,
-                None => break,
-            }
-        }
-        Ok(id)
+        let absorbed_by = |id| Ok(self.animal(id)?.and_then(|animal| animal.absorbed_by()));
+        Ok(last_successor(id, absorbed_by)?.unwrap_or(id))
     }
 
     /// Returns the animal that the tag leads to, in the replay so far or outside the family.

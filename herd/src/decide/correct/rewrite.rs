@@ -18,13 +18,13 @@ use super::batch_states::MembershipChanges;
 use super::dry_run::last_change;
 use super::insertion::{Insertion, InsertionLeads};
 use super::replay::{Replay, ReplayStep, replay_steps};
-use super::rewrite_ranges::{RewriteRanges, event_in, is_rewrite, placed_event};
+use super::rewrite_ranges::{RewriteRanges, is_rewrite, placed_event};
 use super::{CorrectionError, DecideError};
 use crate::change::{AnimalId, AnimalState, AnimalStatus, BatchId, Change, EraMove, PlacedEvent, States};
 use crate::decide::{History, Judge, Previous};
 use crate::fold::{Rows, RowsError};
 use crate::position::Sequence;
-use crate::tables::{Animal, MAX_SUCCESSORS, number_key};
+use crate::tables::{Animal, last_successor, number_key};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Maximum number of changes that are replayed. An animal is seen some hundred times in its life.
@@ -96,10 +96,10 @@ impl<R: Rows> Judge<'_, R> {
         let first = self.first_redecided(history, &family, &roots, edit.first())?;
         family.animals.extend(edit.inserted.map(|event| AnimalId::from(event.of)));
         let mut replay = Replay::new(self.rows, self.rules, &family.animals, weighing_places(&family.changes, edit));
-        let (mut pending, mut placed, mut joined) = (edit.inserted, None, Vec::new());
+        let (mut pending, mut inserted) = (edit.inserted, None);
         for step in replay_steps(&family.changes, first) {
             if let Some(event) = pending.take_if(|event| step.at >= event.of) {
-                (placed, joined) = self.insert(&mut replay, event, &leads)?;
+                inserted = Some(self.insert(&mut replay, event, &leads)?);
             }
             if step.at < first {
                 replay.apply(&step)?;
@@ -108,14 +108,15 @@ impl<R: Rows> Judge<'_, R> {
             }
         }
         if let Some(event) = pending {
-            (placed, joined) = self.insert(&mut replay, event, &leads)?;
+            inserted = Some(self.insert(&mut replay, event, &leads)?);
         }
+        let (placed, joined) = inserted.unzip();
         // The history of the event's animal shows the rewrite even if the event had changed nothing.
         let named = placed.as_ref().map(|event| event.animal);
         let shown = roots.iter().copied().chain(named).collect();
         let (mut states, previous, moved) = self.differences(&family, &shown, &replay)?;
         states.batches = self.batches_after(history, &moved, edit.inserted.zip(placed.as_ref()))?;
-        Ok(Rewrite { states, previous, placed, joined })
+        Ok(Rewrite { states, previous, placed, joined: joined.unwrap_or_default() })
     }
 
     /// Returns the animals that the replay leaves different, and those of `shown`.
@@ -149,7 +150,7 @@ impl<R: Rows> Judge<'_, R> {
 
     /// Returns whether the event of this step no longer counts: it was voided, or a later change made it anew.
     fn is_void(&self, step: &ReplayStep<'_>) -> Result<bool, RowsError> {
-        let Some(payload) = event_in(step.sequence, step.change) else { return Ok(false) };
+        let Some(payload) = step.change.payload_of_event(step.sequence) else { return Ok(false) };
         Ok(self.amendments(payload)?.event_change(payload) != Some(step.sequence))
     }
 
@@ -173,14 +174,10 @@ impl<R: Rows> Judge<'_, R> {
 
     /// Returns the animal that this one was merged into, or the animal itself.
     pub(super) fn successor(&self, id: AnimalId) -> Result<AnimalId, DecideError> {
-        let mut successor = id;
-        for _ in 0..MAX_SUCCESSORS {
-            match self.rows.shared::<Animal>(&number_key(successor.0))?.and_then(|animal| animal.absorbed_by()) {
-                Some(by) => successor = by,
-                None => return Ok(successor),
-            }
-        }
-        Err(too_much_history(id).into())
+        let absorbed_by = |id: AnimalId| -> Result<_, RowsError> {
+            Ok(self.rows.shared::<Animal>(&number_key(id.0))?.and_then(|animal| animal.absorbed_by()))
+        };
+        last_successor(id, absorbed_by)?.ok_or_else(|| too_much_history(id).into())
     }
 
     /// Collects the histories of some animals and of those merged into them.
@@ -249,7 +246,7 @@ impl<R: Rows> Judge<'_, R> {
 fn weighing_places(changes: &BTreeMap<Sequence, Change>, edit: HistoryEdit<'_>) -> BTreeMap<Sequence, Sequence> {
     let (mut made_by, mut places) = (BTreeMap::<Sequence, Vec<Sequence>>::new(), BTreeMap::new());
     for (sequence, change) in changes {
-        let Some(payload) = event_in(*sequence, change) else { continue };
+        let Some(payload) = change.payload_of_event(*sequence) else { continue };
         let made_by = made_by.entry(payload).or_default();
         let place = if matches!(change, Change::EraMove(_)) { payload } else { NO_PLACE };
         places.extend(made_by.iter().map(|by| (*by, place)));

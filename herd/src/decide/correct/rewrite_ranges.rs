@@ -12,8 +12,9 @@
 
 use crate::change::{AnimalId, Change, Correction, Outcome, PlacedEvent};
 use crate::position::Sequence;
-use crate::tables::MAX_SUCCESSORS;
+use crate::tables::last_successor;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 /// The range of an earlier rewrite.
 struct RewriteRange {
@@ -45,7 +46,7 @@ impl RewriteRanges {
                     rewrites.add(*sequence, change, payload.of);
                     events.insert(payload.of, payload.of);
                 }
-            } else if let Some(payload) = event_in(*sequence, change) {
+            } else if let Some(payload) = change.payload_of_event(*sequence) {
                 events.insert(payload, *sequence);
             }
             if let Some(payload) = voided_in(change) {
@@ -98,16 +99,8 @@ impl RewriteRanges {
     }
 
     fn successor(&self, animal: AnimalId) -> AnimalId {
-        let absorbed_by = |id: &AnimalId| self.absorbed_by.get(id).copied();
-        std::iter::successors(Some(animal), absorbed_by).take(MAX_SUCCESSORS + 1).last().unwrap_or(animal)
-    }
-}
-
-/// Returns the payload whose event the change makes: its own, or an earlier one.
-pub(super) fn event_in(sequence: Sequence, change: &Change) -> Option<Sequence> {
-    match change {
-        Change::Received(_) => Some(sequence),
-        _ => change.late_event().map(|event| event.of),
+        let Ok(successor) = last_successor(animal, |id| Ok::<_, Infallible>(self.absorbed_by.get(&id).copied()));
+        successor.unwrap_or(animal)
     }
 }
 
