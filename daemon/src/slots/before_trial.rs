@@ -2,9 +2,11 @@
 //!
 //! A new kernel may break the bus of the radios, and a barn that is deaf is worse than an old one. But radios also fail for
 //! reasons of their own: a dead module, or a card that is tried without one. So a root on trial must hear only if the root
-//! before it did. The fact is a file on `/var`, which both roots share. Without it, radios do not matter to a trial.
+//! before it did. In the same way, a certificate that could not be used before does not fail a trial: it would fail each one.
+//! The facts are a file on `/var`, which both roots share. Without it, radios do not matter to a trial, and certificates do.
 
 use crate::control::{BarnRequest, BarnResponse};
+use crate::health::CERTIFICATE_PART;
 use serde::{Deserialize, Serialize};
 use service::control::ask;
 use std::fs::{self, File};
@@ -19,22 +21,27 @@ const MAX_FILE_BYTES: u64 = 4096;
 pub struct BeforeTrial {
     /// True if the daemon ran, and not all of its radios were failing.
     pub could_hear: bool,
+    /// True if the daemon ran, and could not use its certificate.
+    #[serde(default)]
+    pub lacked_certificate: bool,
 }
 
 impl BeforeTrial {
     /// Asks the running daemon.
     pub fn of_running_daemon(socket: &Path) -> Self {
-        let could_hear = match ask(socket, &BarnRequest::Probe) {
-            Ok(BarnResponse::Probed(report)) => !report.is_deaf,
-            _ => false,
-        };
-        Self { could_hear }
+        match ask(socket, &BarnRequest::Probe) {
+            Ok(BarnResponse::Probed(report)) => Self {
+                could_hear: !report.is_deaf,
+                lacked_certificate: report.failing.iter().any(|part| part == CERTIFICATE_PART),
+            },
+            _ => Self::default(),
+        }
     }
 
-    /// Saves the facts durably. A failure is logged and ends nothing: the trial then does not look at radios.
+    /// Saves the facts durably. A failure is logged and ends nothing: the trial then has nothing to compare with.
     pub fn save(self, path: &Path) {
         if let Err(error) = self.write(path) {
-            tracing::warn!(%error, path = %path.display(), "cannot save what the radios do; the trial will not compare it");
+            tracing::warn!(%error, path = %path.display(), "cannot save the state of the daemon; the trial will not compare it");
         }
     }
 
@@ -55,5 +62,42 @@ impl BeforeTrial {
             serde_json::from_str(&text).ok()
         };
         read().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::ProbeReport;
+    use service::control::{handler, listen};
+    use service::lifecycle::ShutdownTrigger;
+
+    /// Catches a fault of the new root that passes for one of the old root, and facts that a power cut or a missing file inverts.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_daemon_before_a_trial_is_remembered_as_it_reports_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let (socket, file) = (directory.path().join("control.sock"), directory.path().join("trial"));
+        let unknown = BeforeTrial { could_hear: false, lacked_certificate: false };
+        assert_eq!(BeforeTrial::of_running_daemon(&socket), unknown, "it does not run");
+        for (failing, is_deaf) in [(CERTIFICATE_PART, false), ("chute", true)] {
+            let trigger = ShutdownTrigger::default();
+            let answer = handler(move |_: BarnRequest| {
+                let report = ProbeReport { unresponsive: Vec::new(), failing: vec![failing.to_owned()], is_deaf };
+                async move { Ok(BarnResponse::Probed(report)) }
+            });
+            let daemon = tokio::spawn(listen(&socket, answer, trigger.signal()).unwrap());
+            let asked = socket.clone();
+            let found = tokio::task::spawn_blocking(move || BeforeTrial::of_running_daemon(&asked)).await.unwrap();
+            let expected = BeforeTrial { could_hear: !is_deaf, lacked_certificate: failing == CERTIFICATE_PART };
+            assert_eq!(found, expected);
+            found.save(&file);
+            assert_eq!(BeforeTrial::load(&file), expected);
+            trigger.request();
+            daemon.await.unwrap();
+        }
+        fs::write(&file, r#"{"could_hear":true}"#).unwrap();
+        assert_eq!(BeforeTrial::load(&file), BeforeTrial { could_hear: true, ..unknown }, "of an earlier version");
+        fs::write(&file, "not JSON").unwrap();
+        assert_eq!(BeforeTrial::load(&file), unknown);
     }
 }

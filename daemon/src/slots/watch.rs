@@ -13,13 +13,14 @@
 //!   reboots (`panic=10`). A hang before systemd needs a power cycle, because U-Boot cannot arm the watchdog.
 //! - **Progress is what the daemon reports to systemd while it opens its files.** Its control socket does not exist yet,
 //!   and the time that a file was changed says nothing about an end.
-//! - **A root whose radios all fail is not confirmed if one of them worked before** (see [`before_trial`](super::before_trial)).
+//! - **A root whose radios all fail is not confirmed if one of them worked before,** and neither is one whose certificate cannot
+//!   be used, if it could before (see [`before_trial`](super::before_trial)).
 
 use super::before_trial::BeforeTrial;
 use super::booted_slot::{BootedArgs, BootedError};
 use super::card::{Card, Confirmation, SlotError};
 use super::trial::{TrialDaemonState, TrialProgress, Verdict};
-use crate::control::{BarnRequest, BarnResponse};
+use crate::control::{BarnRequest, BarnResponse, ProbeReport};
 use crate::health::CERTIFICATE_PART;
 use service::control::{AskError, ask};
 use service::supervisor::{Notification, Supervisor};
@@ -85,17 +86,19 @@ pub fn watch(place: &BootedArgs, socket: &Path, steady_time: Duration) -> Result
 }
 
 fn observe_daemon(socket: &Path, unit: &UnitReport, trial_file: &Path) -> TrialDaemonState {
+    let fails = |report: &ProbeReport, part: &str| report.failing.iter().any(|failing| failing == part);
+    let before = || BeforeTrial::load(trial_file);
     match ask(socket, &BarnRequest::Probe) {
         Ok(BarnResponse::Probed(report)) if !report.unresponsive.is_empty() => {
             TrialDaemonState::Failing(format!("does not respond: {}", report.unresponsive.join(", ")))
         }
-        Ok(BarnResponse::Probed(report)) if report.failing.iter().any(|part| part == STORE_PART) => {
+        Ok(BarnResponse::Probed(report)) if fails(&report, STORE_PART) => {
             TrialDaemonState::Failing("the store fails".to_owned())
         }
-        Ok(BarnResponse::Probed(report)) if report.failing.iter().any(|part| part == CERTIFICATE_PART) => {
-            TrialDaemonState::Failing("the certificate cannot be used".to_owned())
+        Ok(BarnResponse::Probed(report)) if fails(&report, CERTIFICATE_PART) && !before().lacked_certificate => {
+            TrialDaemonState::Failing("the certificate cannot be used, and it could before".to_owned())
         }
-        Ok(BarnResponse::Probed(report)) if report.is_deaf && BeforeTrial::load(trial_file).could_hear => {
+        Ok(BarnResponse::Probed(report)) if report.is_deaf && before().could_hear => {
             TrialDaemonState::Failing("all radios fail, and one of them worked before".to_owned())
         }
         Ok(BarnResponse::Probed(_)) => TrialDaemonState::Serving,
@@ -139,7 +142,6 @@ impl UnitReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::ProbeReport;
     use service::control::{handler, listen};
     use service::lifecycle::ShutdownTrigger;
 
@@ -148,18 +150,21 @@ mod tests {
     async fn a_daemon_that_answers_serves_only_if_its_parts_do() {
         let directory = tempfile::tempdir().unwrap();
         let trial_file = directory.path().join("trial");
-        for (unresponsive, failing, is_deaf, could_hear, reason) in [
-            ("", "", false, true, None),
-            ("", "chute", true, false, None),
-            ("", "chute", false, true, None),
-            ("the writer", "", false, true, Some("does not respond: the writer")),
-            ("", STORE_PART, false, true, Some("the store fails")),
-            ("", CERTIFICATE_PART, false, true, Some("the certificate cannot be used")),
-            ("", "chute", true, true, Some("all radios fail, and one of them worked before")),
+        let [sound, silent] = [true, false].map(|could_hear| BeforeTrial { could_hear, ..BeforeTrial::default() });
+        let closed = BeforeTrial { lacked_certificate: true, ..sound };
+        for (unresponsive, failing, is_deaf, before, reason) in [
+            ("", "", false, sound, None),
+            ("", "chute", true, silent, None),
+            ("", "chute", false, sound, None),
+            ("the writer", "", false, sound, Some("does not respond: the writer")),
+            ("", STORE_PART, false, sound, Some("the store fails")),
+            ("", CERTIFICATE_PART, false, sound, Some("the certificate cannot be used, and it could before")),
+            ("", CERTIFICATE_PART, false, closed, None),
+            ("", "chute", true, sound, Some("all radios fail, and one of them worked before")),
         ] {
             let some = |part: &str| Vec::from_iter(Some(part.to_owned()).filter(|part| !part.is_empty()));
             let report = ProbeReport { unresponsive: some(unresponsive), failing: some(failing), is_deaf };
-            BeforeTrial { could_hear }.save(&trial_file);
+            before.save(&trial_file);
             let (socket, trigger) = (directory.path().join("control.sock"), ShutdownTrigger::default());
             let answer = handler(move |_: BarnRequest| {
                 let report = report.clone();
