@@ -6,7 +6,7 @@
 //! | [`recorder`], [`disk`], [`era_moves`] | the writer of the store, its queue and its counters; free space; orders that take many steps |
 //! | [`tap`], [`listen`] | packets as they are received, for `herdlinxd listen` |
 //! | [`health`], [`status_line`], [`liveness`], [`metrics`], [`remote`] | the state of the process, for people, systemd, Prometheus and programs |
-//! | [`settings`], [`open`], [`boot`], [`log_position`], [`run`] | the settings, the files, and the running process |
+//! | [`settings`], [`open`], [`closed_doors`], [`boot`], [`log_position`], [`run`] | the settings, the files, and the running process |
 //! | [`restore`], [`recover`], [`recover_report`], [`staging`], [`give_back`], [`lost_end`] | a barn out of a backup or a damaged log; what an office returns and shows |
 //! | [`firstboot`] | the settings on a flashed card, before the daemon starts |
 //! | [`slots`], [`update`] | the two roots of a card: which one starts, and how a new one is installed |
