@@ -11,6 +11,8 @@
 //! - Divergence ends the follower, and nothing is written. The copy keeps being served; the site's task, and at times an
 //!   operator, decides what comes next. A copy that followed whatever it found would destroy the only evidence of what a
 //!   restored barn lost.
+//! - A follower ends with the writer of its copy, also while no page comes. A writer that finds its tables damaged ends, and
+//!   pages of them are refused until the process starts again: a barn that is quiet or away must not put that off.
 //! - A row of the copy that is found damaged is fetched again from the source, once in a while: see `mend`.
 //! - The writer's loop is an async function, which production runs on an OS thread; see the `writer` module.
 
@@ -76,11 +78,13 @@ pub async fn run<L: Link + 'static>(
     shutdown: Shutdown,
 ) -> FollowEnd {
     let mut backoff = Backoff::new(settings.sync_interval, settings.seed);
+    let writer = store.clone();
     let mut session = Session::new(link, store, settings, clock, status);
     let end = loop {
         let interruption = tokio::select! {
             biased;
             () = shutdown.requested() => break FollowEnd::Stopped,
+            () = writer.ended() => break FollowEnd::WriterEnded,
             interruption = session.follow_once() => interruption,
         };
         let why = match interruption {

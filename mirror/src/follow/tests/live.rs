@@ -263,15 +263,17 @@ async fn a_refused_live_connection_is_tried_again_unless_the_histories_differ() 
     assert_eq!((followed.status().refused_by, followed.status().failed_syncs), (Some(held), 2));
 }
 
-/// Catches a follower that goes on although nothing that it fetches is written any more.
+/// Catches a follower that goes on without a writer because no page comes: its copy could not be read until one does.
 #[tokio::test(start_paused = true)]
-async fn a_follower_ends_with_its_writer() {
-    let mut barn = barn(2);
-    let (mut followed, end) = live(&barn).await;
-    followed.writer.abort();
-    barn.record("hxb:LOT1:LF9:UHF9");
-    end.send(to_blob(&page(&barn, 2, 1, 3)));
-    assert_eq!(followed.ended().await, FollowEnd::WriterEnded);
+async fn a_follower_ends_with_its_writer_also_while_its_barn_is_quiet_or_away() {
+    let barn = barn(2);
+    let (quiet, _end) = live(&barn).await;
+    let mut away = Followed::start(&barn, vec![Err(unreachable()); 9]);
+    away.failed(1).await;
+    for mut followed in [quiet, away] {
+        followed.writer.abort();
+        assert_eq!(followed.ended().await, FollowEnd::WriterEnded);
+    }
 }
 
 /// Catches a follower that waits, fetches or listens on after a shutdown was requested.

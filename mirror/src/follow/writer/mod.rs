@@ -101,6 +101,11 @@ impl StoreHandle {
         WriterProbe(self.queue.downgrade())
     }
 
+    /// Waits until the writer has ended. Cancel-safe.
+    pub(super) async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
     /// Limits the room for further pages. By default there is no limit.
     #[must_use]
     pub fn with_room(self, room: Room) -> Self {
