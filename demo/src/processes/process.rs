@@ -61,6 +61,8 @@ pub struct Process<S> {
     tls: IdentityFiles,
     address: SocketAddr,
     child: Option<ChildProcess>,
+    /// Variables in the environment of the running program.
+    variables: Vec<(&'static str, String)>,
     /// Key of [`reader`](Process::reader).
     reader_key: OnceLock<String>,
 }
@@ -93,6 +95,7 @@ impl<S: Side> Process<S> {
             tls: tls.cloned().unwrap_or(generated),
             address: listen,
             child: None,
+            variables: Vec::new(),
             reader_key: OnceLock::new(),
         };
         process.write_settings(listen)?;
@@ -125,6 +128,11 @@ impl<S: Side> Process<S> {
         &self.tls.certificate
     }
 
+    /// Adds a variable to the environment of later starts, such as one that systemd sets.
+    pub fn set_variable(&mut self, name: &'static str, value: impl Into<String>) {
+        self.variables.push((name, value.into()));
+    }
+
     /// Returns the address of the HTTPS server. Before the first start, it is the address in the settings.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -151,7 +159,7 @@ impl<S: Side> Process<S> {
             return Err(ProcessError::AlreadyRunning(S::NAME));
         }
         let mut command = self.command(&["run"]);
-        command.stdout(Stdio::null()).process_group(0);
+        command.stdout(Stdio::null()).process_group(0).envs(self.variables.iter().cloned());
         self.programs.tie_to_this_process(&mut command);
         let mut child = ChildProcess::spawn(S::NAME, command, &self.log())?;
         let status = self.first_status(&mut child).await?;
