@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
+use yard::damage::{flip, places};
 use yard::{Yard, own_programs, until};
 
 /// Payloads that are answered as stored in each session of a barn.
@@ -116,14 +117,6 @@ fn copy_directory(from: &Path, to: &Path) {
             fs::copy(&path, to.join(name)).unwrap();
         }
     }
-}
-
-/// Returns the places of a text in a file.
-fn places(file: &[u8], text: &str) -> Vec<usize> {
-    let places = file.windows(text.len()).enumerate().filter(|(_, at)| *at == text.as_bytes()).map(|(place, _)| place);
-    let places: Vec<_> = places.collect();
-    assert!(!places.is_empty(), "{text}");
-    places
 }
 
 /// Returns the changes that a recovery names as lost.
@@ -343,15 +336,6 @@ async fn what_only_the_office_has_is_carried_to_the_barn_as_a_file() {
     assert!(printed.contains("took 0 payloads back"), "{printed}");
     yard.office(&drill, &["resync", "barn"]);
     check_equal(&mut yard, &stored).await;
-}
-
-/// Flips a bit in every place of a text in a log.
-fn flip(log: &Path, text: &str) {
-    let mut bytes = fs::read(log).unwrap();
-    for place in places(&bytes, text) {
-        bytes[place] ^= 4;
-    }
-    fs::write(log, bytes).unwrap();
 }
 
 /// Catches a damaged row that stays, one that gets other changes than were there, and a second run that does anything.

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test program uses only a part")]
 
 pub(crate) mod authority;
+pub(crate) mod damage;
 pub(crate) mod log;
 pub(crate) mod modem;
 pub(crate) mod pages;
