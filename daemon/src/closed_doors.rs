@@ -22,7 +22,7 @@ const TRY_INTERVAL: Duration = Duration::from_secs(10);
 #[error("local.redb can be opened again: the process ends, and its next start lets in whoever has a key")]
 pub struct LocalOpensError;
 
-/// Waits until `local.redb` can be opened, which is an error, or for the shutdown. Cancel-safe.
+/// Waits for the shutdown. Returns an error as soon as `local.redb` can be opened. Cancel-safe.
 pub(crate) async fn wait_until_local_opens(place: StateDir, shutdown: Shutdown) -> Result<(), LocalOpensError> {
     loop {
         tokio::select! {

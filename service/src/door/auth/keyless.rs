@@ -34,7 +34,7 @@ impl KeylessGuard {
         Self { keys, advice, is_exempt: Arc::new(|_| false) }
     }
 
-    /// Lets requests in for which `is_exempt` holds, too: by which an office gets the first key, or those of a user's browser.
+    /// Lets requests in for which `is_exempt` holds, too: the one by which an office gets the first key, and those of users.
     #[must_use]
     pub fn unless(self, is_exempt: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Self {
         Self { is_exempt: Arc::new(is_exempt), ..self }
