@@ -6,8 +6,8 @@
 //!
 //! A process that ends with an exit code that systemd restarts it after is started again, as systemd does.
 //!
-//! What this cannot show: a bit that flips in the value of a row alone. No read tells that from another value; `verify` does,
-//! and says to remove the file.
+//! A bit that flips in the value of a row alone is not shown here. No read tells that from another value; `verify` does, and
+//! says to remove the file.
 #![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 mod yard;

@@ -348,10 +348,7 @@ async fn a_damaged_row_comes_back_from_the_office_and_one_of_the_office_from_the
         add(&mut stored, yard.session(name, SESSION).await);
         yard.wait_until_equal().await;
         // Each has a row for each session then.
-        yard.barn.terminate().await.unwrap();
-        yard.office.terminate().await.unwrap();
-        yard.barn.start().await.unwrap();
-        yard.office.start().await.unwrap();
+        yard.restart().await;
     }
     yard.wait_until_equal().await;
 

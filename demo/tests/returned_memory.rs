@@ -62,10 +62,7 @@ async fn barn_and_office_give_back_within_a_minute_what_a_verification_and_a_new
         assert_eq!(deliver(&yard.device, &json!({ "payloads": array })).await.unwrap().0, 200);
     }
     yard.wait_until_equal().await;
-    yard.barn.terminate().await.unwrap();
-    yard.office.terminate().await.unwrap();
-    yard.barn.start().await.unwrap();
-    yard.office.start().await.unwrap();
+    yard.restart().await;
     yard.wait_until_equal().await;
     eprintln!("at rest: barn {} MiB, office {}", mib(memory(&yard.barn)), mib(memory(&yard.office)));
 

@@ -72,6 +72,14 @@ impl Yard {
         deliver(&self.device, &json!({ "payload": payload })).await.unwrap()
     }
 
+    /// Stops both processes in order and starts them again.
+    pub(crate) async fn restart(&mut self) {
+        assert_eq!(self.barn.terminate().await.unwrap().code(), Some(0), "{}", log_end(&self.barn.log()));
+        assert_eq!(self.office.terminate().await.unwrap().code(), Some(0), "{}", log_end(&self.office.log()));
+        self.barn.start().await.unwrap();
+        self.office.start().await.unwrap();
+    }
+
     /// Waits until the office holds the barn's log and tables, and returns the office's log.
     pub(crate) async fn wait_until_equal(&self) -> OfficeLog {
         let wanted = self.barn.status().unwrap();

@@ -7,9 +7,9 @@
 //! # Decisions
 //!
 //! - **Encoded by hand and not by a serializer,** so that a reader can skip through it without decoding the changes.
-//! - **Rows are not packed.** LZ4 made a full row a quarter to a third of its length, and halved what a payload writes. Yet a
-//!   recovery finds rows by their own bytes, and tells one that a payload imitates by the change around it. Packed rows
-//!   would show neither without unpacking whatever looks like one. The version byte leaves the way open.
+//! - **Rows are not packed.** LZ4 made a full row a quarter to a third of its length. Yet a recovery finds rows by their own
+//!   bytes, and tells one that a payload imitates by the change around it. Packed rows would show neither without unpacking
+//!   whatever looks like one. The version byte leaves the way open.
 
 use super::changes::Changes;
 use crate::change::MAX_CHANGE_BYTES;
