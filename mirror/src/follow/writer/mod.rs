@@ -102,7 +102,7 @@ impl StoreHandle {
     }
 
     /// Waits until the writer has ended. Cancel-safe.
-    pub(super) async fn ended(&self) {
+    pub async fn ended(&self) {
         self.queue.closed().await;
     }
 

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use stores::{AlreadyOpen, OpenCopies, OpenCopy, OpenError, SiteStores, report_progress};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Timeout for a writer to flush its tables. After it the writer ends with the process, and the next start rebuilds
 /// what was not flushed.
@@ -148,11 +148,16 @@ impl SiteFollower {
         self.view.change(|state| state.stopped_because = why);
     }
 
-    /// Waits for the next command, or until the barn is again one that can be followed.
+    /// Waits for the next command, or until the barn is again one that can be followed. A writer that has ended ends the wait,
+    /// too: whoever follows again finds out and tells why.
     async fn wait_halted(&mut self, open: &OpenCopies) -> Step {
         loop {
-            if let Ok(step) = timeout(self.settings.sync_interval, self.wait()).await {
-                return step;
+            let pause = sleep(self.settings.sync_interval);
+            tokio::select! {
+                biased;
+                step = self.wait() => return step,
+                () = open.writer_ended() => return Step::FollowAgain,
+                () = pause => {}
             }
             let shutdown = self.shutdown.clone();
             let can_resume = tokio::select! {

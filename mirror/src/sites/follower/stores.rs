@@ -71,6 +71,21 @@ impl OpenCopies {
     pub(super) fn is_empty(&self) -> bool {
         self.shown.is_none() && self.building.is_none()
     }
+
+    /// Waits until the writer of one of them has ended; forever if none is open. Cancel-safe.
+    pub(super) async fn writer_ended(&self) {
+        tokio::select! {
+            () = writer_ended(self.shown.as_ref()) => {}
+            () = writer_ended(self.building.as_ref()) => {}
+        }
+    }
+}
+
+async fn writer_ended(copy: Option<&OpenCopy>) {
+    match copy {
+        Some(copy) => copy.handle.ended().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The opened stores of a site.

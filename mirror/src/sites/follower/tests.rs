@@ -1,9 +1,13 @@
 //! Openings of copies, as an upgrade of the program and an interrupted resync leave them.
 
 use super::*;
+use crate::link::Trust;
+use herd::clock::SystemClock;
 use herd::fold::FOLD_VERSION;
-use herd::store::{Directory, Head, OpenProgress, Store, set_fold_version};
+use herd::query::PageLimit;
+use herd::store::{Directory, Head, MemoryDisk, OpenProgress, Store, TABLES_FILE, set_fold_version};
 use herd::testing::TestBarn;
+use service::harness::TIMEOUT;
 use service::lifecycle::ShutdownTrigger;
 use service::sync::NotServedError;
 use std::ops::ControlFlow;
@@ -84,6 +88,52 @@ impl Yard {
 
 fn opening(text: &str) -> Result<Head, NotServedError> {
     Err(NotServedError::Opening(text.to_owned()))
+}
+
+/// Catches an office whose site is stopped and whose pages are refused until a person decides: the tables of the copy were found
+/// damaged, and only a new start folds them again.
+#[tokio::test]
+async fn a_stopped_site_ends_its_wait_with_the_writer_of_its_copy() {
+    let mut yard = Yard::without_copy();
+    // Enough rows that a page of the file is read for them.
+    for n in 0..300 {
+        yard.barn.record(&format!("hxb:B{n}:LF{n}:UHF{n}"));
+    }
+    let (number, disk) = (yard.copies.begin(|_| true).unwrap(), MemoryDisk::default().uncached());
+    let store = yard.barn.reader().store();
+    let mut copy = Store::open_replica(&disk, store).unwrap();
+    copy.apply(yard.barn.reader().run_after(copy.head().position, 1_000, 1_000_000).unwrap()).unwrap();
+    copy.settle().unwrap();
+    drop(copy);
+    let copy = OpenCopy::start(&yard.copies, (number, Store::open_replica(&disk, store).unwrap())).unwrap();
+    let (snapshot, probe) = (copy.handle.reader().snapshot().unwrap(), copy.handle.probe());
+    let open = OpenCopies { shown: Some(copy), building: None };
+    let (_commands, commands) = mpsc::channel(MAX_QUEUED_COMMANDS);
+    let trigger = ShutdownTrigger::default();
+    let mut follower = SiteFollower {
+        site: Site {
+            name: "north".parse().unwrap(),
+            addresses: Vec::new(),
+            trust: Trust::Pin([0; 32]),
+            key: String::new(),
+            store,
+            added_at_us: 0,
+        },
+        copies: yard.copies.clone(),
+        settings: FollowSettings { sync_interval: TIMEOUT, seed: 1 },
+        clock: Arc::new(SystemClock::default()),
+        view: yard.view.clone(),
+        status: watch::channel(FollowStatus::default()).0,
+        commands,
+        shutdown: trigger.signal(),
+        retry: Retry::OnCommand,
+        own_steps: OwnSteps::default(),
+    };
+    assert!(disk.fail_reads(TABLES_FILE));
+    assert!(snapshot.batches(None, PageLimit::default()).is_err(), "the tables cannot be read");
+    probe.wait().await;
+    let step = timeout(TIMEOUT, follower.wait_halted(&open)).await;
+    assert!(matches!(step, Ok(Step::FollowAgain)), "the wait goes on");
 }
 
 /// Catches an office that after an upgrade calls its whole copy unfinished, and one that shows a part of it.
