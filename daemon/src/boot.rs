@@ -22,14 +22,18 @@ pub enum BootError {
 /// A new boot gets the number after the highest one that this machine or the log knows. A Pi that was restored from a
 /// backup thus continues after the boots of the one that it replaces. A number that `local.redb` cannot store counts all the
 /// same: a barn must hear its radios whatever happens to that file.
+///
+/// A boot whose number the log has passed is numbered anew: its barn has recorded while `local.redb` was closed, and the
+/// number that it took then would be given to the next boot again.
 pub fn boot_number(local: &LocalFile, disk: &dyn Disk, clock: &dyn Clock) -> Result<u32, BootError> {
     let boot_id = clock.boot_id();
-    if let Some(number) = local.get(NAMESPACE, &boot_id)? {
-        return Ok(number);
-    }
     let known: Vec<(String, u32)> = local.list(NAMESPACE)?;
+    let last_in_log = Store::last_boot(disk)?;
+    if let Some((_, number)) = known.iter().find(|(id, number)| *id == boot_id && *number >= last_in_log) {
+        return Ok(*number);
+    }
     let last_here = known.iter().map(|(_, number)| *number).max().unwrap_or(0);
-    let number = last_here.max(Store::last_boot(disk)?).saturating_add(1);
+    let number = last_here.max(last_in_log).saturating_add(1);
     // If the number is not stored, each start counts as a boot, so that no two of them have the same times since boot.
     if local.damage().is_none()
         && let Err(error) = store_number(local, &boot_id, number, &known)
@@ -43,10 +47,10 @@ pub fn boot_number(local: &LocalFile, disk: &dyn Disk, clock: &dyn Clock) -> Res
     Ok(number)
 }
 
-/// Stores the number of the current boot in the place of those `known`: the id of a past boot never returns.
+/// Stores the number of the current boot in the place of those that are `known`: the id of a past boot never returns.
 fn store_number(local: &LocalFile, boot_id: &str, number: u32, known: &[(String, u32)]) -> Result<(), LocalError> {
     local.put(NAMESPACE, boot_id, &number)?;
-    for (past_id, _) in known {
+    for (past_id, _) in known.iter().filter(|(id, _)| id != boot_id) {
         local.remove(NAMESPACE, past_id)?;
     }
     Ok(())
@@ -115,6 +119,21 @@ mod tests {
         let clock = ClockReading { boot: 41, ..ClockReading::default() };
         drop(Store::open_source(&disk, Rules::default(), clock, || StoreId([1; 16])).unwrap());
         assert_eq!(boot_number(&local, &disk, &BootClock("a")).unwrap(), 42);
+    }
+
+    /// Catches a number that is given to two boots, so that what the second one hears is taken for repeats of the first.
+    #[test]
+    fn a_boot_that_recorded_while_its_count_was_closed_gets_a_number_after_that() {
+        let directory = tempfile::tempdir().unwrap();
+        let (local, disk) = (LocalFile::open(directory.path().join("local.redb")).unwrap(), MemoryDisk::default());
+        let number = |local: &LocalFile, id| boot_number(local, &disk, &BootClock(id)).unwrap();
+        assert_eq!(number(&local, "a"), 1);
+        let closed = LocalFile::closed(directory.path().join("closed.redb"), "a disk that failed for a moment");
+        let reading = ClockReading { boot: 2, ..ClockReading::default() };
+        drop(Store::open_source(&disk, Rules::default(), reading, || StoreId([1; 16])).unwrap());
+        assert_eq!(number(&closed, "a"), 3);
+        assert_eq!([number(&local, "a"), number(&local, "a"), number(&local, "b")], [3, 3, 4]);
+        assert_eq!(local.list::<u32>(NAMESPACE).unwrap(), [("b".to_owned(), 4)]);
     }
 
     /// Catches a boot that has the number of one of another machine, so that times since boot of two machines are compared.
