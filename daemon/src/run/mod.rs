@@ -188,7 +188,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let mut parts = Parts::new(trigger);
     parts.add_infallible("the keeper of the keys", keys.clone().keep_saved(shutdown.clone()));
     if local_may_open_later {
-        let opens = wait_until_local_opens(StateDir::new(&settings.state_dir), shutdown.clone());
+        let opens = wait_until_local_opens(StateDir::new(&settings.state_dir), reader.clone(), shutdown.clone());
         parts.add("the opening of local.redb", async { Ok(opens.await?) });
     }
 
