@@ -38,7 +38,8 @@ impl BeforeTrial {
         }
     }
 
-    /// Saves the facts durably. A failure is logged and ends nothing: the trial then has nothing to compare with.
+    /// Saves the facts durably. A failure is logged and ends nothing: the trial then has nothing to compare with, as the file
+    /// of an earlier one is removed first.
     pub fn save(self, path: &Path) {
         if let Err(error) = self.write(path) {
             tracing::warn!(%error, path = %path.display(), "cannot save the state of the daemon; the trial will not compare it");
@@ -46,6 +47,10 @@ impl BeforeTrial {
     }
 
     fn write(self, path: &Path) -> io::Result<()> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let new = path.with_extension("new");
         let mut file = File::create(&new)?;
         file.write_all(serde_json::to_string(&self)?.as_bytes())?;
@@ -99,5 +104,18 @@ mod tests {
         assert_eq!(BeforeTrial::load(&file), BeforeTrial { could_hear: true, ..unknown }, "of an earlier version");
         fs::write(&file, "not JSON").unwrap();
         assert_eq!(BeforeTrial::load(&file), unknown);
+    }
+
+    /// Catches a trial that is compared with the daemon before an earlier one.
+    #[test]
+    fn facts_that_cannot_be_saved_leave_none_of_an_earlier_trial() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("trial");
+        let earlier = BeforeTrial { could_hear: true, lacked_certificate: true };
+        earlier.save(&file);
+        assert_eq!(BeforeTrial::load(&file), earlier);
+        fs::create_dir(file.with_extension("new")).unwrap();
+        earlier.save(&file);
+        assert_eq!(BeforeTrial::load(&file), BeforeTrial::default());
     }
 }
