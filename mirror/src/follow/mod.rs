@@ -92,8 +92,8 @@ pub async fn run<L: Link + 'static>(
             Interruption::WriterEnded => break FollowEnd::WriterEnded,
             Interruption::NoRoom(why) => {
                 session.note_no_room(&why);
-                if !sleep_unless_shut_down(&shutdown, ROOM_INTERVAL).await {
-                    break FollowEnd::Stopped;
+                if let Some(end) = end_within(ROOM_INTERVAL, &shutdown, &writer).await {
+                    break end;
                 }
                 continue;
             }
@@ -105,19 +105,20 @@ pub async fn run<L: Link + 'static>(
         let wait = backoff.next_wait();
         session.contact.note_loss(&why, wait);
         session.note_failure(&why);
-        if !sleep_unless_shut_down(&shutdown, wait).await {
-            break FollowEnd::Stopped;
+        if let Some(end) = end_within(wait, &shutdown, &writer).await {
+            break end;
         }
     };
     session.note_end(end);
     end
 }
 
-/// Sleeps. Returns false if the shutdown is requested first. Cancel-safe.
-async fn sleep_unless_shut_down(shutdown: &Shutdown, wait: Duration) -> bool {
+/// Sleeps. Returns why the follower ends, if it has to before that. Cancel-safe.
+async fn end_within(wait: Duration, shutdown: &Shutdown, writer: &StoreHandle) -> Option<FollowEnd> {
     tokio::select! {
         biased;
-        () = shutdown.requested() => false,
-        () = tokio::time::sleep(wait) => true,
+        () = shutdown.requested() => Some(FollowEnd::Stopped),
+        () = writer.ended() => Some(FollowEnd::WriterEnded),
+        () = tokio::time::sleep(wait) => None,
     }
 }

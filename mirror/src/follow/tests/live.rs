@@ -271,8 +271,10 @@ async fn a_follower_ends_with_its_writer_also_while_its_barn_is_quiet_or_away() 
     let mut away = Followed::start(&barn, vec![Err(unreachable()); 9]);
     away.failed(1).await;
     for mut followed in [quiet, away] {
+        let at = Instant::now();
         followed.writer.abort();
         assert_eq!(followed.ended().await, FollowEnd::WriterEnded);
+        assert_eq!(at.elapsed(), Duration::ZERO, "it waited for its barn");
     }
 }
 
