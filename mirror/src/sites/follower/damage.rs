@@ -32,6 +32,7 @@ impl SiteFollower {
     }
 
     fn step_after_damage(&mut self, error: &StoreError, open: &OpenCopies) -> Step {
+        self.view.change(|state| state.stopped_because = None);
         if open.building.is_some() {
             tracing::error!(why = %error, "the shown copy is damaged; the new one goes on");
             return Step::FollowAgain;

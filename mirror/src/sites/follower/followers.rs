@@ -140,10 +140,13 @@ impl Followers {
             }
         };
         let opens_again = task.retry == Retry::Open;
+        let is_shown_followed = self.shown.is_running();
         tokio::select! {
             end = self.shown.ended() => FollowEvent::ShownEnded(end),
             end = self.building.ended() => FollowEvent::BuildingEnded(end),
             next = task.wait() => FollowEvent::Step(next),
+            // One that has diverged has no follower. It is shown until the new one can be.
+            () = open.shown_writer_ended(), if !is_shown_followed => FollowEvent::ShownEnded(FollowEnd::WriterEnded),
             () = complete => FollowEvent::Complete,
             () = sleep(ROOM_INTERVAL), if opens_again => FollowEvent::Step(Step::OpenAgain),
         }

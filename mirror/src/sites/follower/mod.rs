@@ -83,7 +83,12 @@ impl SiteFollower {
         let mut open = OpenCopies::default();
         self.open_into(&mut open).await;
         loop {
-            let command = match self.follow(&mut open).await? {
+            let mut step = self.follow(&mut open).await?;
+            while let Step::Halt(why) = step {
+                self.halt(why);
+                step = self.wait_halted(&mut open).await?;
+            }
+            let command = match step {
                 Step::Command(command) => command,
                 Step::FollowAgain => continue,
                 Step::CopyAgain => {
@@ -97,15 +102,7 @@ impl SiteFollower {
                     self.open_into(&mut open).await;
                     continue;
                 }
-                Step::ShutDown => break,
-                Step::Halt(why) => {
-                    self.halt(why);
-                    match self.wait_halted(&open).await {
-                        Step::Command(command) => command,
-                        Step::FollowAgain => continue,
-                        _ => break,
-                    }
-                }
+                Step::ShutDown | Step::Halt(_) => break,
             };
             let was_halted = self.view.state().stopped_because.is_some();
             self.view.change(|state| state.stopped_because = None);
@@ -148,25 +145,32 @@ impl SiteFollower {
         self.view.change(|state| state.stopped_because = why);
     }
 
-    /// Waits for the next command, or until the barn is again one that can be followed. A writer that has ended ends the wait,
-    /// too: whoever follows again finds out and tells why.
-    async fn wait_halted(&mut self, open: &OpenCopies) -> Step {
+    /// Waits for the next command, or until the barn is again one that can be followed. A copy whose writer has ended is closed,
+    /// and what follows from that ends the wait.
+    async fn wait_halted(&mut self, open: &mut OpenCopies) -> Result<Step, WriterError> {
         loop {
             let pause = sleep(self.settings.sync_interval);
             tokio::select! {
                 biased;
-                step = self.wait() => return step,
-                () = open.writer_ended() => return Step::FollowAgain,
+                step = self.wait() => return Ok(step),
+                () = open.shown_writer_ended() => {
+                    let copy = self.take_shown(open);
+                    return self.step_after_writer(copy, open).await;
+                }
+                () = open.building_writer_ended() => {
+                    let copy = self.take_building(open);
+                    return self.step_after_writer(copy, open).await;
+                }
                 () = pause => {}
             }
             let shutdown = self.shutdown.clone();
             let can_resume = tokio::select! {
                 biased;
-                () = shutdown.requested() => return Step::ShutDown,
+                () = shutdown.requested() => return Ok(Step::ShutDown),
                 can_resume = self.try_resume(open) => can_resume,
             };
             if can_resume {
-                return Step::FollowAgain;
+                return Ok(Step::FollowAgain);
             }
         }
     }

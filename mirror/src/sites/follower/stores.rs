@@ -72,12 +72,14 @@ impl OpenCopies {
         self.shown.is_none() && self.building.is_none()
     }
 
-    /// Waits until the writer of one of them has ended; forever if none is open. Cancel-safe.
-    pub(super) async fn writer_ended(&self) {
-        tokio::select! {
-            () = writer_ended(self.shown.as_ref()) => {}
-            () = writer_ended(self.building.as_ref()) => {}
-        }
+    /// Waits until the writer of the shown copy has ended; forever if none is shown. Cancel-safe.
+    pub(super) async fn shown_writer_ended(&self) {
+        writer_ended(self.shown.as_ref()).await;
+    }
+
+    /// Waits until the writer of the copy that is being made has ended; forever if none is. Cancel-safe.
+    pub(super) async fn building_writer_ended(&self) {
+        writer_ended(self.building.as_ref()).await;
     }
 }
 

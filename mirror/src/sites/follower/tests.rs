@@ -107,7 +107,7 @@ async fn a_stopped_site_ends_its_wait_with_the_writer_of_its_copy() {
     drop(copy);
     let copy = OpenCopy::start(&yard.copies, (number, Store::open_replica(&disk, store).unwrap())).unwrap();
     let (snapshot, probe) = (copy.handle.reader().snapshot().unwrap(), copy.handle.probe());
-    let open = OpenCopies { shown: Some(copy), building: None };
+    let mut open = OpenCopies { shown: Some(copy), building: None };
     let (_commands, commands) = mpsc::channel(MAX_QUEUED_COMMANDS);
     let trigger = ShutdownTrigger::default();
     let mut follower = SiteFollower {
@@ -132,8 +132,9 @@ async fn a_stopped_site_ends_its_wait_with_the_writer_of_its_copy() {
     assert!(disk.fail_reads(TABLES_FILE));
     assert!(snapshot.batches(None, PageLimit::default()).is_err(), "the tables cannot be read");
     probe.wait().await;
-    let step = timeout(TIMEOUT, follower.wait_halted(&open)).await;
-    assert!(matches!(step, Ok(Step::FollowAgain)), "the wait goes on");
+    let step = timeout(TIMEOUT, follower.wait_halted(&mut open)).await;
+    assert!(matches!(step, Ok(Err(_))), "a copy that cannot be read ends the process");
+    assert!(open.is_empty(), "and is looked at once");
 }
 
 /// Catches an office that after an upgrade calls its whole copy unfinished, and one that shows a part of it.
