@@ -143,12 +143,14 @@ impl<'a> PageBaseline<'a> {
     }
 }
 
-/// Starts a process that does not run. Returns `None` if it ended in a way that systemd starts it again after.
+/// Starts a process that does not run. Returns `None` if it ended in a way that systemd starts it again after, or if it still
+/// folds: the next start goes on from there.
 async fn restart<S: Side>(process: &mut Process<S>) -> Option<()> {
     process.kill();
     match process.start().await {
         Ok(()) => Some(()),
         Err(ProcessError::Exited { status, .. }) if status.code() == Some(Exit::Failure as i32) => None,
+        Err(ProcessError::StartTimeout { .. }) => None,
         Err(error) => panic!("{error}: {}", yard::log_end(&process.log())),
     }
 }
