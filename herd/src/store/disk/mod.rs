@@ -16,6 +16,10 @@
 //!   durable, and redb serves nothing any more once a write has failed. So a start, a quiet minute and a stop leave them for
 //!   a time with [room](Disk::has_room). A store then starts on a disk without a free byte, and shows all that it has.
 
+mod contained;
+
+pub(super) use contained::ContainedReads;
+
 use super::error::{StoreError, storage};
 use super::open_progress::OpenProgress;
 use redb::backends::FileBackend;
@@ -30,6 +34,9 @@ use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Name of the log. Of this file, a page that cannot be read is damage of that page: see `contained`.
+pub const LOG_FILE: &str = "log.redb";
 
 /// Size of a segment of the journal: 256 lone payloads. A take-over costs redb about 27 kB besides the rows, which is a
 /// hundred bytes for each of them.
@@ -168,6 +175,12 @@ impl Directory {
         Self { on_progress: Arc::new(on_progress), ..self }
     }
 
+    fn open_file(&self, file: &str) -> Result<FileBackend, StoreError> {
+        let (path, name) = self.named(file);
+        let opened = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        FileBackend::new(opened.map_err(storage("open", &name))?).map_err(|error| open_error(error, name))
+    }
+
     fn named(&self, file: &str) -> (PathBuf, String) {
         let path = self.path.join(file);
         let name = path.display().to_string();
@@ -184,6 +197,8 @@ impl Disk for Directory {
         let (path, name) = self.named(file);
         let is_new = !path.exists();
         let (on_progress, checked) = (self.on_progress.clone(), file.to_owned());
+        let backend = ContainedReads::of(self.open_file(file)?, name.clone());
+        let containment = backend.containment();
         let opened = Builder::new()
             .set_cache_size(cache_bytes)
             .set_repair_callback(move |check| {
@@ -191,8 +206,11 @@ impl Disk for Directory {
                     check.abort();
                 }
             })
-            .create(path)
+            .create_with_backend(backend)
             .map_err(|error| open_error(error, name))?;
+        if file == LOG_FILE {
+            containment.begin();
+        }
         if is_new {
             // A power cut loses a file whose name is not durable, and everything acknowledged in it.
             sync_directory(&self.path)?;
@@ -203,9 +221,7 @@ impl Disk for Directory {
     fn open_bytes(&self, file: &str) -> Result<Box<dyn StorageBackend>, StoreError> {
         let (path, name) = self.named(file);
         let is_new = !path.exists();
-        let opened = File::options().read(true).write(true).create(true).truncate(false).open(path);
-        let backend = FileBackend::new(opened.map_err(storage("open", &name))?);
-        let backend = backend.map_err(|error| open_error(error, name.clone()))?;
+        let backend = self.open_file(file)?;
         lock_whole(&backend, name)?;
         if is_new {
             sync_directory(&self.path)?;

@@ -1,7 +1,8 @@
 //! Runs of changes that a log holds and the tables lack.
 
+use super::super::disk::LOG_FILE;
 use super::super::error::{StoreError, storage};
-use super::super::log::{LOG_FILE, LogReader};
+use super::super::log::LogReader;
 use super::run::Run;
 use crate::position::Sequence;
 use std::sync::mpsc::{IntoIter, sync_channel};

@@ -1,15 +1,12 @@
 //! `log.redb`: the rows that were taken over, the epochs, and the identity of the history.
 
-use super::super::disk::{Disk, open_guarded};
+use super::super::disk::{Disk, LOG_FILE, open_guarded};
 use super::super::error::{DamagedRow, StoreError, storage};
 use super::super::guarded::{GuardedDatabase, PageBytes, guarded};
 use crate::position::{Epoch, Sequence, StoreId};
 use redb::{AccessGuard, Range, ReadOnlyTable, ReadableTable as _, StorageError, TableDefinition, TableError};
 use std::ops::RangeBounds;
 use std::sync::Arc;
-
-/// Name of the file.
-pub const LOG_FILE: &str = "log.redb";
 
 /// File in which a new log is made.
 const LOG_BESIDE: &str = "log-new.redb";

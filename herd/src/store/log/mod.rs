@@ -20,12 +20,11 @@ mod epochs;
 mod tail;
 mod writer;
 
-pub use body::LOG_FILE;
 pub(super) use epochs::{epoch_begun, epochs_begun};
 pub(super) use writer::{LaidChanges, LogWriter, RowEnd};
 
 use super::changes::Changes;
-use super::disk::Disk;
+use super::disk::{Disk, LOG_FILE};
 use super::error::{DamagedRow, StoreError};
 use super::guarded::PageBytes;
 use super::journal::FoundRecords;

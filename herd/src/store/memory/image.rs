@@ -31,8 +31,8 @@ pub(super) struct Image {
     pub(super) fails_at_sync: Option<u64>,
     /// Number of writes and syncs that still succeed; `None` for no limit.
     pub(super) fails_after: Option<u64>,
-    /// Every read fails.
-    pub(super) unreadable: bool,
+    /// Reads of any of these bytes fail.
+    pub(super) unreadable: Range<usize>,
     /// The next read or sync panics, as code with a defect does.
     pub(super) panics: bool,
     /// Syncs are confirmed and not done.

@@ -11,7 +11,7 @@ mod tests;
 
 pub use replay::Replay;
 
-use super::disk::{Background, Disk, open_error};
+use super::disk::{Background, ContainedReads, Disk, LOG_FILE, open_error};
 use super::error::StoreError;
 use super::journal::JOURNAL_FILE;
 use image::{Coin, FileOperation, Image, beyond_end, failing, span, torn};
@@ -19,6 +19,7 @@ use redb::{Builder, Database, StorageBackend};
 use replay::{Operation, Recording};
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -224,7 +225,12 @@ impl MemoryDisk {
     /// A store still has what it has cached, unless the disk is [`uncached`](Self::uncached). A disk from one of the
     /// `after_...` functions has no such fault.
     pub fn fail_reads(&self, file: &str) -> bool {
-        self.alter(file, |image| image.unreadable = true)
+        self.fail_reads_of(file, 0..usize::MAX)
+    }
+
+    /// Makes reads of any of these bytes of `file` fail, as [`fail_reads`](Self::fail_reads) does.
+    pub fn fail_reads_of(&self, file: &str, bytes: Range<usize>) -> bool {
+        self.alter(file, |image| image.unreadable = bytes)
     }
 
     /// Makes the next read or sync of `file` panic, as code with a defect does. Returns whether the file exists.
@@ -300,10 +306,16 @@ impl Disk for MemoryDisk {
     }
 
     fn open(&self, file: &str, cache_bytes: usize) -> Result<Database, StoreError> {
-        Builder::new()
+        let backend = ContainedReads::of(self.open_file(file), file.to_owned());
+        let containment = backend.containment();
+        let opened = Builder::new()
             .set_cache_size(if self.uncached { 0 } else { cache_bytes })
-            .create_with_backend(self.open_file(file))
-            .map_err(|error| open_error(error, file.to_owned()))
+            .create_with_backend(backend)
+            .map_err(|error| open_error(error, file.to_owned()))?;
+        if file == LOG_FILE {
+            containment.begin();
+        }
+        Ok(opened)
     }
 
     fn open_bytes(&self, file: &str) -> Result<Box<dyn StorageBackend>, StoreError> {
@@ -407,10 +419,11 @@ impl StorageBackend for OpenFile {
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
         let mut image = lock(&self.file.image);
         image.maybe_panic();
-        if image.unreadable {
+        let bytes = span(offset, out.len())?;
+        if bytes.start < image.unreadable.end && image.unreadable.start < bytes.end {
             return Err(failing());
         }
-        out.copy_from_slice(image.current.get(span(offset, out.len())?).ok_or_else(beyond_end)?);
+        out.copy_from_slice(image.current.get(bytes).ok_or_else(beyond_end)?);
         Ok(())
     }
 
