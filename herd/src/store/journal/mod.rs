@@ -27,6 +27,9 @@
 //! - **After a failed write or sync nothing more is written.** The kernel may have dropped what it could not write and
 //!   still return it to readers. Acknowledged records lie in other pages, which are not written again. The next start reads
 //!   the file from the disk and not from that cache; see `disk`.
+//! - **A block that the medium does not return holds no record.** The file is the one that is written most, and most of its
+//!   blocks hold what `log.redb` has long taken over. So such a block ends a start only where the next record may lie:
+//!   behind it, nothing would show what is missing.
 //! - **Without room for the file, each commit goes to `log.redb`.** A barn with a full disk must start, and show why it
 //!   refuses payloads. The journal is speed and wear, not truth, so a warning is enough. Other errors end the start.
 //! - **A journal of another history, or one without `log.redb`, ends the start.** It may hold the only copy of changes, so
@@ -34,6 +37,7 @@
 
 mod record;
 mod recovery;
+mod unreadable;
 
 pub(crate) use record::{BLOCK_BYTES, ROOM_BYTES, announced_row};
 
@@ -44,6 +48,7 @@ use crate::position::{Digest, Position, Sequence, StoreId};
 use record::{Header, Record, UnknownVersion, laid_bytes, lay_record, read_records};
 use redb::StorageBackend;
 use std::io::{self, ErrorKind};
+use unreadable::UnreadableBlocks;
 
 /// Name of the file.
 pub const JOURNAL_FILE: &str = "log.journal";
@@ -51,6 +56,8 @@ pub const JOURNAL_FILE: &str = "log.journal";
 pub(super) const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// Reason why a record of an unknown version is not read.
 const LATER_VERSION: &str = "a later version of this program wrote it; install that version again";
+/// Reason why a block ends the start that cannot be read.
+const UNREADABLE: &str = "a block that may hold it cannot be read";
 /// Bytes that are written at once while the file is allocated.
 const ZEROS_BYTES: usize = 256 * 1024;
 
@@ -61,11 +68,13 @@ pub(super) struct FoundRecords {
     unknown: Option<UnknownVersion>,
     /// Every byte of the file is zero, as after its allocation.
     is_blank: bool,
+    /// Blocks that cannot be read.
+    unreadable: UnreadableBlocks,
 }
 
 impl Default for FoundRecords {
     fn default() -> Self {
-        Self { records: Vec::new(), unknown: None, is_blank: true }
+        Self { records: Vec::new(), unknown: None, is_blank: true, unreadable: UnreadableBlocks::default() }
     }
 }
 
@@ -82,12 +91,13 @@ impl FoundRecords {
             return Err(reading(format!("it has {length} bytes, more than any version writes")));
         }
         let mut bytes = vec![0; usize::try_from(length).map_err(reading)?];
-        file.read(0, &mut bytes).map_err(reading)?;
-        let is_blank = bytes.iter().all(|byte| *byte == 0);
-        Ok(match read_records(&bytes) {
-            Ok(records) => Self { records, unknown: None, is_blank },
-            Err(unknown) => Self { records: Vec::new(), unknown: Some(unknown), is_blank },
-        })
+        let unreadable = UnreadableBlocks::read(&*file, &mut bytes);
+        let is_blank = unreadable.is_empty() && bytes.iter().all(|byte| *byte == 0);
+        let (records, unknown) = match read_records(&bytes) {
+            Ok(records) => (records, None),
+            Err(unknown) => (Vec::new(), Some(unknown)),
+        };
+        Ok(Self { records, unknown, is_blank, unreadable })
     }
 
     /// Returns the history of the records, if there are any.
@@ -128,8 +138,25 @@ impl FoundRecords {
         if let Some(UnknownVersion { offset }) = self.unknown {
             return Err(StoreError::DamagedJournal { offset, at: body.sequence.next(), why: LATER_VERSION });
         }
-        recovery::changes_after(self.records, disk.segment_bytes(), body, digest_in_body)
+        let (latest, segment_bytes) = (self.latest_place(), disk.segment_bytes());
+        let changes = recovery::changes_after(self.records, segment_bytes, body, digest_in_body)?;
+        let next = Sequence(body.sequence.0 + changes.len() as u64).next();
+        let mut places = next_places(latest, segment_bytes, changes.is_empty());
+        match places.find_map(|place| self.unreadable.of_record(next, place)) {
+            Some(offset) => Err(StoreError::DamagedJournal { offset, at: next, why: UNREADABLE }),
+            None => Ok(changes),
+        }
     }
+}
+
+/// Returns the offsets at which the record after `latest` may begin: behind it, and in the other segment if `log.redb` has taken
+/// over all records.
+fn next_places(latest: Option<RecordPlace>, segment_bytes: u64, is_taken_over: bool) -> impl Iterator<Item = u64> {
+    let (behind, other) = match latest {
+        Some(latest) => (latest.end, if latest.offset < segment_bytes { segment_bytes } else { 0 }),
+        None => (0, segment_bytes),
+    };
+    std::iter::once(behind).chain(is_taken_over.then_some(other))
 }
 
 /// Place of a record.

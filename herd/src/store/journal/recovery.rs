@@ -17,6 +17,9 @@ use super::super::row::RowReader;
 use super::record::Record;
 use crate::position::{Digest, Position, Sequence};
 
+/// Reason why a record is damage that others follow.
+pub(super) const MISSING: &str = "it is damaged or missing, and later changes follow it";
+
 /// Returns the changes that continue the log after `body`, the end of `log.redb`.
 ///
 /// `digest_in_body` returns the chain digest of `log.redb` at a sequence that it holds.
@@ -49,7 +52,7 @@ pub(super) fn changes_after(
             return Err(StoreError::DamagedJournal {
                 offset: missing_offset(previous, record, segment_bytes),
                 at: end.0.next(),
-                why: "it is damaged or missing, and later changes follow it",
+                why: MISSING,
             });
         } else if row.digest_at(end.0) == Some(end.1) {
             let new = row.changes().filter(|(sequence, _)| *sequence > end.0);

@@ -1,6 +1,7 @@
 //! Each of these catches a start that takes something for the end of the log that is not, or drops what it is.
 
 use super::record::BLOCK_BYTES;
+use super::recovery::MISSING;
 use super::*;
 use crate::digest::chain_start;
 use crate::position::Epoch;
@@ -216,6 +217,46 @@ fn a_file_of_any_other_size_is_refused_before_it_is_read() {
 }
 
 /// Catches a start without what a later version has acknowledged, and a restore over it.
+/// Catches a barn that is deaf because of a bad block that holds nothing it needs, and one that begins anew behind a block in which
+/// the next record may lie.
+#[test]
+fn a_block_that_cannot_be_read_ends_a_start_only_where_the_next_record_may_lie() {
+    let log = fixture();
+    let disk = MemoryDisk::default();
+    let segment = usize::try_from(disk.segment_bytes()).unwrap();
+    let large = |first| lay_record(&Header { store: STORE, generation: 3, first: Sequence(first) }, &[0; 5_000]);
+    let found = |body: u64, behind: &[u8], unreadable: usize| {
+        let mut file = [log.record(3, 17, 18), behind.to_vec()].concat();
+        file.resize(segment, 0);
+        file.extend([log.record(2, 9, 12), log.record(2, 13, 16)].concat());
+        file.resize(2 * segment, 0);
+        drop(disk.open_bytes(JOURNAL_FILE).unwrap());
+        assert!(disk.overwrite(JOURNAL_FILE, &file));
+        let begin = unreadable * BLOCK_BYTES;
+        assert!(disk.fail_reads_of(JOURNAL_FILE, begin..begin + BLOCK_BYTES));
+        let digest_in_body = |sequence: Sequence| Ok(Some(log.at(sequence.0).digest));
+        match FoundRecords::read(&disk).unwrap().changes_after(&disk, &log.at(body), digest_in_body) {
+            Ok(changes) => Ok(changes.len()),
+            Err(StoreError::DamagedJournal { offset, at, why }) => Err((offset / BLOCK, at.0, why)),
+            Err(other) => panic!("{other}"),
+        }
+    };
+    let other = segment / BLOCK_BYTES;
+    let (blank, stale, cut) = (vec![0; BLOCK_BYTES], large(3), large(19));
+    assert_eq!(found(16, &blank, 0), Err((0, 17, UNREADABLE)), "the segment that is used next");
+    assert_eq!(found(16, &blank, 1), Err((1, 19, UNREADABLE)), "the place behind the last record");
+    assert_eq!(
+        found(18, &blank, other),
+        Err((other as u64, 19, UNREADABLE)),
+        "all is taken over, and the segments turn"
+    );
+    assert_eq!(found(16, &cut, 2), Err((2, 19, UNREADABLE)), "within the next record");
+    assert_eq!(found(16, &stale, 2), Ok(2), "within a record of an earlier use");
+    assert_eq!(found(16, &blank, 3), Ok(2), "behind the place of the next record");
+    assert_eq!(found(16, &blank, other), Ok(2), "what log.redb has");
+    assert_eq!(found(8, &blank, other), Err((other as u64, 9, MISSING)), "what log.redb lacks");
+}
+
 #[test]
 fn a_record_of_a_later_version_ends_the_start() {
     let (log, disk) = (fixture(), MemoryDisk::default());
