@@ -7,10 +7,11 @@
 //!   shut everybody out until somebody comes.
 //! - **A file is tried once it has stayed as it is for an interval.** A person may be exchanging it: what is missing or still
 //!   being written is waited for, and a file that was found damaged is tried again only after it has changed.
-//! - **The process ends only for a start that goes on.** If the file says that the log lacks changes, or that a restore or a
-//!   recovery was interrupted, the next start would end, and the barn would hear nothing any more. So it records on.
+//! - **The process ends only for a start that goes on.** If the file says that the log lacks changes, or that a restore, a
+//!   recovery or an acceptance was interrupted, the next start would end, and the barn would hear nothing any more. So it
+//!   records on.
 
-use crate::log_position::{RecoverNote, RestoreNote, read_position};
+use crate::log_position::{RecoverNote, RestoreNote, is_accepting, read_position};
 use crate::open::open_local;
 use herd::store::{LocalError, LocalFile, Reader, StoreError};
 use service::lifecycle::Shutdown;
@@ -38,8 +39,8 @@ enum ClosedError {
     #[error("the log cannot be compared with it: {0}")]
     Log(#[from] StoreError),
     #[error(
-        "it says that the log lacks changes, or that a restore or a recovery was interrupted: the next start will say what \
-         to do"
+        "it says that the log lacks changes, or that a restore, a recovery or an acceptance was interrupted: the next start \
+         will say what to do"
     )]
     StartWouldEnd,
 }
@@ -103,7 +104,7 @@ fn try_to_open(place: &StateDir, reader: &Reader) -> Result<(), ClosedError> {
 }
 
 fn would_end_the_start(local: &LocalFile, reader: &Reader) -> Result<bool, ClosedError> {
-    if RestoreNote::read(local)?.is_some() || RecoverNote::read(local)?.is_some() {
+    if RestoreNote::read(local)?.is_some() || RecoverNote::read(local)?.is_some() || is_accepting(local)? {
         return Ok(true);
     }
     let Some(expected) = read_position(local)? else { return Ok(false) };

@@ -23,6 +23,8 @@ const POSITION: &str = "position";
 const RESTORING: &str = "restoring";
 /// Key of the note that a recovery exchanges the files.
 const RECOVERING: &str = "recovering";
+/// Key of the note that a log is being accepted.
+const ACCEPTING: &str = "accepting";
 
 /// A log that a person accepted although it lacked changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +40,17 @@ pub fn read_position(local: &LocalFile) -> Result<Option<Position>, LocalError> 
     local.get(NAMESPACE, POSITION)
 }
 
+/// Notes that a person is accepting a log. Until that is done, the barn does not start: once its journal is set aside, the log
+/// alone looks whole, and would give the numbers of lost changes again in the same epoch.
+pub fn note_accepting(local: &LocalFile, acceptance: &Acceptance) -> Result<(), LocalError> {
+    local.put(NAMESPACE, ACCEPTING, acceptance)
+}
+
+/// Returns true if the acceptance of a log was interrupted.
+pub fn is_accepting(local: &LocalFile) -> Result<bool, LocalError> {
+    Ok(local.get::<Acceptance>(NAMESPACE, ACCEPTING)?.is_some())
+}
+
 /// Notes that a log was accepted, and that it is at `position` now.
 pub fn write_accepted(
     local: &LocalFile,
@@ -47,7 +60,7 @@ pub fn write_accepted(
 ) -> Result<(), LocalError> {
     let key = format!("accepted, epoch {}", position.epoch);
     local.put(NAMESPACE, &key, &AcceptedLog { expected, acceptance })?;
-    local.put(NAMESPACE, POSITION, position)
+    local.replace(NAMESPACE, &[ACCEPTING.to_owned()], Some((POSITION, position)))
 }
 
 /// A restore whose log is whole, and whose files are being exchanged. Until the note is gone, the barn does not start.
@@ -70,9 +83,9 @@ impl RestoreNote {
         local.put(NAMESPACE, RESTORING, self)
     }
 
-    /// Replaces the note with the position of the restored log, in one commit.
+    /// Replaces the note with the position of the restored log, in one commit. The log that was being accepted is gone.
     pub fn finish(&self, local: &LocalFile) -> Result<(), LocalError> {
-        local.replace(NAMESPACE, &[RESTORING.to_owned()], Some((POSITION, &self.head)))
+        local.replace(NAMESPACE, &[RESTORING, ACCEPTING].map(str::to_owned), Some((POSITION, &self.head)))
     }
 }
 
@@ -94,9 +107,9 @@ impl RecoverNote {
         local.put(NAMESPACE, RECOVERING, self)
     }
 
-    /// Replaces the note with the position of the recovered log, in one commit.
+    /// Replaces the note with the position of the recovered log, in one commit. The log that was being accepted is gone.
     pub fn finish(&self, local: &LocalFile) -> Result<(), LocalError> {
-        local.replace(NAMESPACE, &[RECOVERING.to_owned()], Some((POSITION, &self.recovery.head)))
+        local.replace(NAMESPACE, &[RECOVERING, ACCEPTING].map(str::to_owned), Some((POSITION, &self.recovery.head)))
     }
 }
 
@@ -197,6 +210,11 @@ mod tests {
         write_accepted(&local, None, acceptance(), &PLACE).unwrap();
         let accepted: Option<AcceptedLog> = local.get("log", "accepted, epoch 2").unwrap();
         assert_eq!(accepted, Some(AcceptedLog { expected: None, acceptance: acceptance() }));
+        note_accepting(&local, &acceptance()).unwrap();
+        assert_eq!(local.get("log", "accepting").unwrap(), Some(acceptance()));
+        assert!(is_accepting(&local).unwrap());
+        write_accepted(&local, None, acceptance(), &PLACE).unwrap();
+        assert!(!is_accepting(&local).unwrap());
         let note = RestoreNote { summary: BackupSummary { end: PLACE, payloads: 0, bytes: 0 }, head: PLACE };
         note.write(&local).unwrap();
         assert_eq!(local.get("log", "restoring").unwrap(), Some(note));

@@ -14,7 +14,7 @@
 //! - **A log that lacks what `local.redb` remembers ends the start,** before anything is written; see `log_position`.
 
 use crate::boot::{BootError, boot_number};
-use crate::log_position::{RecoverNote, RestoreNote, read_position, write_accepted};
+use crate::log_position::{RecoverNote, RestoreNote, is_accepting, note_accepting, read_position, write_accepted};
 use crate::settings::Settings;
 use herd::change::Acceptance;
 use herd::clock::{Clock, SystemClock};
@@ -50,6 +50,9 @@ pub enum OpenError {
     /// The log or the tables failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The acceptance of a log was interrupted.
+    #[error("`herdlinxd accept-log` was interrupted: run it again, which completes it")]
+    AcceptInterrupted,
     /// A recovery exchanges the files, and was interrupted.
     #[error("the recovery of the log was interrupted: run `herdlinxd recover` again, which completes it")]
     RecoverInterrupted,
@@ -82,7 +85,9 @@ impl From<&OpenError> for Exit {
             | OpenError::Keys(KeyError::Local(error))
             | OpenError::Boot(BootError::Local(error)) => Self::from(error),
             OpenError::Store(error) | OpenError::Boot(BootError::Store(error)) => Self::from(error),
-            OpenError::RestoreInterrupted { .. } | OpenError::RecoverInterrupted => Self::Damaged,
+            OpenError::RestoreInterrupted { .. } | OpenError::RecoverInterrupted | OpenError::AcceptInterrupted => {
+                Self::Damaged
+            }
             OpenError::Keys(_) | OpenError::Randomness(_) => Self::Failure,
         }
     }
@@ -206,6 +211,9 @@ pub(crate) fn open_store_in(
     if RecoverNote::read(local)?.is_some() {
         return Err(OpenError::RecoverInterrupted);
     }
+    if is_accepting(local)? {
+        return Err(OpenError::AcceptInterrupted);
+    }
     let boot = boot_number(local, disk, clock)?;
     let expected = read_position(local)?;
     let clock = clock.read().in_boot(boot);
@@ -228,7 +236,8 @@ pub fn accept_log(
     let local = open_local(&StateDir::new(&settings.state_dir))?;
     let disk = Directory::new(&settings.state_dir)?;
     match open_store_in(&disk, settings, &local, clock) {
-        Err(OpenError::Store(error)) if is_acceptable(&error) => {}
+        Err(OpenError::Store(error)) if is_acceptable(&error) => note_accepting(&local, acceptance)?,
+        Err(OpenError::AcceptInterrupted) => {}
         Err(error) => return Err(error),
         Ok(_) => return Ok(None),
     }
@@ -272,6 +281,24 @@ mod tests {
         drop(open_local(&place).unwrap());
         std::fs::write(place.local_file(), "").unwrap();
         assert!(matches!(open_local(&place), Err(LocalError::Damaged { .. })), "it has no byte");
+    }
+
+    /// Catches a barn that gives numbers of lost changes again in their epoch: the journal was set aside, and power failed before
+    /// the next epoch began.
+    #[test]
+    fn an_interrupted_acceptance_is_completed_before_the_barn_starts() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = Settings { state_dir: directory.path().to_owned(), ..Settings::default() };
+        let (clock, acceptance) =
+            (SystemClock::default(), Acceptance { author: "Ana".to_owned(), reason: "old card".to_owned() });
+        drop(open_store(&settings, &clock).unwrap());
+        assert!(accept_log(&settings, &acceptance, &clock).unwrap().is_none(), "it lacks nothing");
+        note_accepting(&open_local(&StateDir::new(directory.path())).unwrap(), &acceptance).unwrap();
+        let refused = open_store(&settings, &clock).unwrap_err();
+        assert!(matches!(refused, OpenError::AcceptInterrupted) && Exit::from(&refused) == Exit::Damaged, "{refused}");
+        let accepted = accept_log(&settings, &acceptance, &clock).unwrap().unwrap();
+        assert_eq!(open_store(&settings, &clock).unwrap().head().position, accepted);
+        assert_eq!(accepted.epoch.0, 2);
     }
 
     /// Catches a barn that is deaf because its keys cannot be read, and a start beside another process that has the file open,
