@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
 
 /// Time without requests before the memory of a process counts as idle. After a copy, the office flushes its tables for a
-/// second or two, and gives free memory back once it has seen twice, a second apart, that its memory stays as it is: after
-/// five seconds it had done so in three of ten runs.
-pub const IDLE: Duration = Duration::from_secs(15);
+/// second or two. It gives free memory back before that or after it, and at the latest ten seconds later what that has freed:
+/// after five seconds it had given all of it back in three of ten runs.
+pub const IDLE: Duration = Duration::from_secs(20);
 
 /// A first copy.
 #[derive(Clone, Copy, Debug)]

@@ -13,7 +13,7 @@
 //!   1 MiB 23.
 //! - **Once a burst, when memory has stopped changing.** A trim holds the locks of all heaps while it looks through them, and
 //!   what it gives back has to be fetched again. So neither traffic nor a copy under way is disturbed.
-//! - **And every half minute while the process has more than it needs at rest.** What is freed later makes the process no smaller:
+//! - **And every ten seconds while the process has more than it needs at rest.** What is freed later makes the process no smaller:
 //!   after an hour of traffic and new copies, an office kept 66 MiB, because all of them were in use when the last trim came.
 //! - **This is the one place with unsafe code.** No kept crate wraps the calls. Other allocators held more (docs/figures.md).
 
@@ -36,7 +36,7 @@ const TOP_BYTES: libc::c_int = 2 * LARGE_BLOCK_BYTES;
 /// Memory of a process at rest: page caches that are full (10 MiB), kept rows (6 MiB), and what it had after its start.
 const REST_BYTES: u64 = 20 * 1024 * 1024;
 /// Looks after which what exceeds that is trimmed again.
-const AGAIN_LOOKS: u32 = 30;
+const AGAIN_LOOKS: u32 = 10;
 /// The kernel's count of this process's memory, in pages (man 5 `proc_pid_statm`).
 const STATM: &str = "/proc/self/statm";
 
