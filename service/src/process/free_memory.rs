@@ -13,8 +13,9 @@
 //!   1 MiB 23.
 //! - **Once a burst, when memory has stopped changing.** A trim holds the locks of all heaps while it looks through them, and
 //!   what it gives back has to be fetched again. So neither traffic nor a copy under way is disturbed.
-//! - **And every ten seconds while the process has more than it needs at rest.** What is freed later makes the process no smaller:
-//!   after an hour of traffic and new copies, an office kept 66 MiB, because all of them were in use when the last trim came.
+//! - **And every ten seconds while the process has more than it needs at rest.** What was in use when the burst
+//!   had stopped changing is freed later, by a flush for one, and nothing grows then. After an hour of traffic and new copies
+//!   and a minute of quiet, an office still had 66 MiB.
 //! - **This is the one place with unsafe code.** No kept crate wraps the calls. Other allocators held more (docs/figures.md).
 
 use crate::lifecycle::Shutdown;
