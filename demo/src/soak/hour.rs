@@ -18,9 +18,8 @@ use tokio::time::sleep;
 
 /// Maximum time until the office equals the barn after the last payload.
 const EQUAL_LIMIT: Duration = Duration::from_secs(300);
-/// Quiet time before the last samples. After a minute the tables are flushed, and within the next one, what that and all before
-/// it needed is given back.
-const REST: Duration = Duration::from_secs(120);
+/// Quiet time before the last samples: within a minute, what verifications and resyncs need is given back.
+const REST: Duration = Duration::from_secs(60);
 /// Time of the last samples.
 const QUIET: Duration = Duration::from_secs(30);
 /// Quarter whose sizes the end is compared with: the second, which is the first without restarts. A process of the first one
